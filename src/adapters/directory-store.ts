@@ -1,0 +1,262 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, link, mkdir, open, opendir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { asObjectKey, type ObjectKey } from '../domain/key.ts'
+import { Fault, isErrno } from '../errors.ts'
+import type { Bytes, PutOptions, PutResult, Store, StoredObject, UnfinishedUpload } from '../ports.ts'
+
+/** An unfinished object lies beside its place under this name until it is whole. Such names parse as no key. */
+const unfinishedName = /^\.(.+)\.[0-9a-f]{12}\.unfinished$/
+
+const readBytes = 256 * 1024
+
+/**
+ * A folder as a store, in the layout of the bucket. An object appears under its name only when it is whole and on the
+ * disk: written aside, flushed, renamed, and the folder flushed. Folders are 0700 and files 0600. Links are not followed.
+ *
+ * The folder itself must exist: where a disk is not mounted, a folder made by us would only hide that.
+ */
+export const directoryStore = (root: string, prefix: string): Store => {
+  const pathOf = (key: ObjectKey): string => join(root, key)
+
+  const writeAside = async (key: ObjectKey, body: Bytes): Promise<{ path: string; sizeBytes: number }> => {
+    const folder = dirname(pathOf(key))
+    await makeFolders(root, folder)
+    const path = join(folder, `.${key.slice(key.lastIndexOf('/') + 1)}.${randomBytes(6).toString('hex')}.unfinished`)
+    try {
+      const file = await open(
+        path,
+        constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+        0o600,
+      )
+      try {
+        const sizeBytes = await writeAll(file, body)
+        await file.sync()
+        return { path, sizeBytes }
+      } finally {
+        await file.close()
+      }
+    } catch (thrown) {
+      await rm(path, { force: true })
+      throw thrown
+    }
+  }
+
+  const settle = async (aside: string, key: ObjectKey, ifAbsent: boolean): Promise<void> => {
+    const path = pathOf(key)
+    if (ifAbsent) {
+      // A link, unlike a rename, fails when the name is taken.
+      await link(aside, path).catch((thrown: unknown) => {
+        throw isErrno(thrown, 'EEXIST') ? alreadyThere(key) : thrown
+      })
+      await rm(aside)
+    } else await rename(aside, path)
+    await syncFolder(dirname(path))
+  }
+
+  const put = async (key: ObjectKey, body: Bytes, options: PutOptions): Promise<PutResult> => {
+    if (options.ifAbsent && (await exists(pathOf(key)))) throw alreadyThere(key)
+    const aside = await writeAside(key, body)
+    try {
+      await settle(aside.path, key, options.ifAbsent)
+    } catch (thrown) {
+      await rm(aside.path, { force: true })
+      throw thrown
+    }
+    return { sizeBytes: aside.sizeBytes, etag: null }
+  }
+
+  async function* get(key: ObjectKey, start: number): AsyncGenerator<Uint8Array> {
+    const file = await open(pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW).catch((thrown: unknown) => {
+      throw isErrno(thrown, 'ENOENT', 'ENOTDIR') ? new Fault('no-such-backup', `There is no object ${key}.`) : thrown
+    })
+    try {
+      let position = start
+      for (;;) {
+        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(readBytes), 0, readBytes, position)
+        if (bytesRead === 0) return
+        position += bytesRead
+        yield buffer.subarray(0, bytesRead)
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
+  return {
+    place: { endpoint: new URL(`file://${root}`).href, region: null, bucket: null },
+    description: `the folder ${root}`,
+    check: () =>
+      translating(root, async () => {
+        if (!(await stat(root)).isDirectory())
+          throw new Fault('configuration', `BACKUP_STORE_DIR is not a folder: ${root}`)
+        await access(root, constants.R_OK | constants.W_OK | constants.X_OK)
+      }),
+    list: (listPrefix) => translatingEach(root, walk(root, prefix, listPrefix)),
+    head: (key) => translating(root, () => describeFile(pathOf(key), key)),
+    get: (key, from) => translatingEach(root, get(key, from?.start ?? 0)),
+    put: (key, body, options) => translating(root, () => put(key, body, options)),
+    prove: (key, sent) =>
+      translating(root, async () => {
+        const hash = createHash('sha256')
+        let sizeBytes = 0
+        for await (const chunk of get(key, 0)) {
+          hash.update(chunk)
+          sizeBytes += chunk.byteLength
+        }
+        if (sizeBytes !== sent.sizeBytes || hash.digest('hex') !== sent.sha256)
+          throw new Fault(
+            'damaged',
+            `Read back, ${key} is not what was written: the disk or its file system is at fault.`,
+            {
+              hint: `Check the disk that holds ${root}.`,
+            },
+          )
+      }),
+    copy: (from, to, options) =>
+      translating(root, async () => {
+        await put(to, get(from, 0), { contentType: '', expectedBytes: 0, ifAbsent: options.ifAbsent })
+      }),
+    delete: (key) =>
+      translating(root, async () => {
+        await rm(pathOf(key), { force: true })
+        await syncFolder(dirname(pathOf(key))).catch((thrown: unknown) => {
+          if (!isErrno(thrown, 'ENOENT')) throw thrown
+        })
+      }),
+    unfinished: (listPrefix) => translatingEach(root, unfinished(root, prefix, listPrefix)),
+    abandon: (upload) => translating(root, () => rm(upload.id, { force: true })),
+  }
+}
+
+const alreadyThere = (key: ObjectKey): Fault =>
+  new Fault('refused', `There is already an object ${key}, and it is not written over.`, {
+    hint: 'See what there is: oslrs-backup list',
+  })
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+const writeAll = async (file: FileHandle, body: Bytes): Promise<number> => {
+  let position = 0
+  for await (const chunk of body) {
+    let done = 0
+    while (done < chunk.byteLength) {
+      const { bytesWritten } = await file.write(chunk, done, chunk.byteLength - done, position)
+      done += bytesWritten
+      position += bytesWritten
+    }
+  }
+  return position
+}
+
+const makeFolders = async (root: string, folder: string): Promise<void> => {
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  // New folders must survive a power cut as the files in them do.
+  for (let at = folder; at.length >= root.length; at = dirname(at)) await syncFolder(at)
+}
+
+const syncFolder = async (folder: string): Promise<void> => {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+const describeFile = async (path: string, key: ObjectKey): Promise<StoredObject | undefined> => {
+  try {
+    const found = await stat(path)
+    return found.isFile() ? { key, sizeBytes: found.size, lastModified: found.mtime } : undefined
+  } catch (thrown) {
+    if (isErrno(thrown, 'ENOENT', 'ENOTDIR')) return undefined
+    throw thrown
+  }
+}
+
+async function* files(folder: string): AsyncGenerator<string> {
+  const entries = await opendir(folder).catch((thrown: unknown) => {
+    if (isErrno(thrown, 'ENOENT', 'ENOTDIR')) return []
+    throw thrown
+  })
+  for await (const entry of entries) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) yield* files(path)
+    else if (entry.isFile()) yield path
+  }
+}
+
+async function* walk(root: string, layoutPrefix: string, prefix: string): AsyncGenerator<StoredObject> {
+  for await (const path of files(join(root, prefix.slice(0, prefix.lastIndexOf('/') + 1)))) {
+    const text = path.slice(root.endsWith('/') ? root.length : root.length + 1)
+    // Foreign files are nobody's objects here: they are not even listed.
+    const key = text.startsWith(prefix) ? asObjectKey({ prefix: layoutPrefix }, text) : undefined
+    const object = key === undefined ? undefined : await describeFile(path, key)
+    if (object !== undefined) yield object
+  }
+}
+
+async function* unfinished(root: string, layoutPrefix: string, prefix: string): AsyncGenerator<UnfinishedUpload> {
+  for await (const path of files(join(root, prefix.slice(0, prefix.lastIndexOf('/') + 1)))) {
+    const name = unfinishedName.exec(path.slice(path.lastIndexOf('/') + 1))?.[1]
+    if (name === undefined) continue
+    const key = asObjectKey(
+      { prefix: layoutPrefix },
+      join(dirname(path), name).slice(root.endsWith('/') ? root.length : root.length + 1),
+    )
+    const found = await stat(path).catch(() => undefined)
+    if (key !== undefined && found !== undefined) yield { id: path, key, startedAt: found.mtime }
+  }
+}
+
+const translating = async <T>(root: string, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work()
+  } catch (thrown) {
+    throw translate(root, thrown)
+  }
+}
+
+async function* translatingEach<T>(root: string, items: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* items
+  } catch (thrown) {
+    throw translate(root, thrown)
+  }
+}
+
+const translate = (root: string, thrown: unknown): unknown => {
+  const more = { cause: thrown }
+  if (isErrno(thrown, 'ENOSPC', 'EDQUOT'))
+    return new Fault('storage-failed', `There is no space left in ${root}.`, {
+      ...more,
+      hint: `Make room: df -h ${root}`,
+    })
+  if (isErrno(thrown, 'EACCES', 'EPERM', 'ELOOP'))
+    return new Fault('configuration', `The store in ${root} may not be used by this user: permission denied.`, {
+      ...more,
+      hint: 'It should belong to the user that runs oslrs-backup, with mode 0700.',
+    })
+  if (isErrno(thrown, 'EROFS'))
+    return new Fault('storage-failed', `The file system of ${root} is read-only.`, {
+      ...more,
+      hint: 'After a disk error Linux mounts it so: dmesg | tail',
+    })
+  if (isErrno(thrown, 'ENOENT', 'ENOTDIR'))
+    return new Fault('configuration', `The folder of BACKUP_STORE_DIR does not exist: ${root}`, {
+      ...more,
+      hint: `Mount the disk, or make the folder: install -d -m 0700 ${root}`,
+    })
+  if (isErrno(thrown, 'EIO', 'EFBIG', 'EMFILE', 'ENFILE', 'EBUSY', 'ESTALE'))
+    return new Fault('storage-failed', `The store in ${root} failed (${thrown.code ?? ''}).`, {
+      ...more,
+      hint: 'See: dmesg | tail',
+    })
+  return thrown
+}

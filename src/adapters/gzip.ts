@@ -1,0 +1,70 @@
+import { pipeline } from 'node:stream/promises'
+import type { Transform } from 'node:stream'
+import { createGunzip, createGzip } from 'node:zlib'
+import { Fault } from '../errors.ts'
+import { outputOf, throughProgram, type ProgramEnd } from '../pipeline/program.ts'
+import type { Bytes, Flow, Gzip } from '../ports.ts'
+import { inPath } from './installed.ts'
+
+/** igzip (Debian's package isal, several times faster than gzip) where it is installed, else Node's own zlib. */
+export const findGzip = async (environment: Readonly<Record<string, string>>, zlibVersion: string): Promise<Gzip> => {
+  const [igzip] = await inPath(environment['PATH'] ?? '', 'igzip')
+  if (igzip === undefined) return zlibGzip(zlibVersion)
+  const words = await outputOf({ file: igzip, args: ['--version'], environment }, undefined, failed)
+  const version = /\d+(\.\d+)+/.exec(words)?.[0] ?? 'of unknown version'
+  return {
+    name: `igzip ${version}`,
+    // -n: no name and no time in the header, so that the same dump gives the same bytes.
+    compress: (input, flow) =>
+      throughProgram({ file: igzip, args: ['-n', '-1', '-c'], environment }, input, flow, failed),
+    decompress: (input, flow) =>
+      throughProgram({ file: igzip, args: ['-d', '-c'], environment }, input, flow, notWhole),
+  }
+}
+
+const failed = (end: ProgramEnd): Fault =>
+  new Fault('program-failed', `igzip failed (${end.signal ?? `exit status ${String(end.exitCode)}`}).`, {
+    hint: 'It is worth trying again; without the package isal the slower zlib is used.',
+  })
+
+const damaged = (cause?: unknown): Fault =>
+  new Fault('damaged', 'The archive is damaged: it is not one whole gzip stream.', {
+    hint: 'Fetch another backup: oslrs-backup list',
+    cause,
+  })
+
+const notWhole = (end: ProgramEnd): Fault => (end.signal === undefined ? damaged() : failed(end))
+
+const zlibGzip = (version: string): Gzip => ({
+  name: `zlib ${version}`,
+  compress: (input, flow) => throughTransform(createGzip({ level: 6 }), input, flow),
+  decompress: (input, flow) => throughTransform(createGunzip(), input, flow),
+})
+
+async function* throughTransform(transform: Transform, input: Bytes, flow: Flow): AsyncGenerator<Uint8Array> {
+  let inputFault: { readonly thrown: unknown } | undefined
+  const noting = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* input
+    } catch (thrown) {
+      inputFault = { thrown }
+      flow.fail(thrown)
+      throw thrown
+    }
+  }
+  const feeding = pipeline(noting(), transform, { end: true }).catch((thrown: unknown) => {
+    flow.fail(inputFault === undefined ? damaged(thrown) : inputFault.thrown)
+  })
+  try {
+    for await (const chunk of transform as AsyncIterable<Uint8Array>) yield chunk
+  } catch (thrown) {
+    await feeding
+    flow.signal.throwIfAborted()
+    throw thrown
+  } finally {
+    transform.destroy()
+    if (!flow.signal.aborted && !transform.readableEnded) flow.fail(new Fault('interrupted', 'The work was stopped.'))
+    await feeding
+  }
+  flow.signal.throwIfAborted()
+}

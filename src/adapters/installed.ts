@@ -1,0 +1,29 @@
+import { access, constants, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Paths of an executable of this name in the folders of a PATH, in order. */
+export const inPath = async (path: string, name: string): Promise<string[]> => {
+  const candidates = path
+    .split(':')
+    .filter((folder) => folder.startsWith('/'))
+    .map((folder) => join(folder, name))
+  const runnable = await Promise.all(
+    candidates.map((file) =>
+      access(file, constants.X_OK).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  )
+  return candidates.filter((_, index) => runnable[index] === true)
+}
+
+/** Where Debian's and Ubuntu's packages put each major's own programs, beside the version-choosing ones in /usr/bin. */
+const debianFolder = '/usr/lib/postgresql'
+
+/** Every installed copy of a PostgreSQL program: by major first, then what PATH finds. */
+export const installedPgPrograms = async (path: string, name: string): Promise<string[]> => {
+  const majors = await readdir(debianFolder).catch(() => [])
+  const byMajor = await Promise.all(majors.map((major) => inPath(join(debianFolder, major, 'bin'), name)))
+  return [...byMajor.flat(), ...(await inPath(path, name))]
+}

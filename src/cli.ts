@@ -1,0 +1,45 @@
+import { Fault } from './errors.ts'
+import { main } from './program.ts'
+
+/** The edge of the process: the only file that touches `process`. */
+
+// What is left of libpq's and node's own settings in the environment must steer neither the driver nor the programs.
+for (const name of Object.keys(process.env)) if (/^PG[A-Z]/.test(name)) Reflect.deleteProperty(process.env, name)
+// Files and folders are for nobody else.
+process.umask(0o077)
+
+const stop = new AbortController()
+const stopOn = (signal: 'SIGTERM' | 'SIGINT', code: 'terminated' | 'interrupted'): void => {
+  process.on(signal, () => {
+    stop.abort(new Fault(code, `Stopped by ${signal}. Nothing half-done is left behind.`))
+  })
+}
+stopOn('SIGTERM', 'terminated')
+stopOn('SIGINT', 'interrupted')
+
+// A reader that has gone (`list | head`) is no fault.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (thrown: NodeJS.ErrnoException) => {
+    if (thrown.code !== 'EPIPE') throw thrown
+  })
+
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise(
+    (resolve) =>
+      void stream.write('', () => {
+        resolve()
+      }),
+  )
+
+const status = main({
+  argv: process.argv.slice(2),
+  environment: process.env,
+  stdout: { write: (text) => void process.stdout.write(text), isTerminal: process.stdout.isTTY },
+  stderr: { write: (text) => void process.stderr.write(text), isTerminal: process.stderr.isTTY },
+  stop: stop.signal,
+  zlibVersion: process.versions.zlib,
+})
+void status.then(async (code) => {
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+  process.exit(code)
+})

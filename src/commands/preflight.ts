@@ -1,0 +1,136 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { check, type Check } from '../domain/check.ts'
+import { makeKey } from '../domain/key.ts'
+import { signDocument, signatureState } from '../domain/signature.ts'
+import { requireDumpable, requireSameSource } from '../domain/source.ts'
+import { formatBytes } from '../domain/units.ts'
+import { Fault } from '../errors.ts'
+import { CopyMeter, metered } from '../pipeline/copy-meter.ts'
+import { DigestMeter } from '../pipeline/digest-meter.ts'
+import { startFlow, watchForStall } from '../pipeline/flow.ts'
+import { seal } from '../pipeline/seal.ts'
+import type { Bytes, SourceDatabase } from '../ports.ts'
+import type { RunContext, RunOptions } from './run.ts'
+import { readCatalog } from './vault.ts'
+
+/** `run --dry-run`: exercises each part that a run needs, and changes nothing that stays. Every check is made. */
+export const preflight = async (ctx: RunContext, asked: RunOptions): Promise<readonly Check[]> => {
+  const source = await ctx.database.inspect().catch((thrown: unknown) => ({ thrown }))
+  const known = (): SourceDatabase => {
+    if ('thrown' in source) throw source.thrown
+    return source
+  }
+  return [
+    await check('database', () =>
+      Promise.resolve(
+        `PostgreSQL ${known().serverVersion} on ${known().host}, database ${known().database}, ${formatBytes(known().sizeBytes)}`,
+      ),
+    ),
+    await check('rights', () => {
+      requireDumpable(known())
+      return Promise.resolve('this role may read everything')
+    }),
+    await check('lock', () => {
+      known()
+      return ctx.database.holdingLock({ giveWay: true }, () => Promise.resolve('free'))
+    }),
+    await check('snapshot', () => {
+      known()
+      return ctx.database.inSnapshot(ctx.stop, (snapshot) =>
+        Promise.resolve(`${String(snapshot.tables.length)} tables locked and frozen`),
+      )
+    }),
+    await check('dump, seal', () => trialDump(ctx, known())),
+    await check('encryption', () => encryption(ctx)),
+    await check('signature', () => signature(ctx)),
+    await check('store', () => canary(ctx)),
+    await check('source', async () => {
+      const { systemIdentifier } = known()
+      requireSameSource(await readCatalog(ctx.vault), { systemIdentifier, environment: ctx.environment }, asked)
+      return `environment ${ctx.environment}, cluster ${systemIdentifier ?? 'unknown'}`
+    }),
+    ...[...ctx.warnings, ...('thrown' in source ? [] : source.warnings)].map((detail): Check => ({
+      name: 'note',
+      state: 'warning',
+      detail,
+    })),
+  ]
+}
+
+/** The schema alone, through the whole pipeline, into nothing. */
+const trialDump = async (ctx: RunContext, source: SourceDatabase): Promise<string> => {
+  const dumper = await ctx.programs.dumperFor(source)
+  const gzip = await ctx.programs.gzip()
+  const flow = startFlow(ctx.stop)
+  const stall = watchForStall(flow, ctx.stallMs)
+  const meter = new CopyMeter()
+  const sealedMeter = new DigestMeter()
+  async function* schema(): AsyncGenerator<Uint8Array> {
+    yield* metered(dumper.dumpSchema(flow), meter)
+    meter.endOfSection('pre-data')
+  }
+  try {
+    for await (const chunk of seal(schema(), ctx.programs, gzip, ctx.recipients, flow)) {
+      stall.moved()
+      sealedMeter.update(chunk)
+    }
+  } finally {
+    stall.end()
+  }
+  return `pg_dump ${dumper.version}, ${gzip.name}: the schema gave ${formatBytes(meter.sizeBytes)}, sealed ${formatBytes(sealedMeter.sizeBytes)}`
+}
+
+const encryption = async (ctx: RunContext): Promise<string | Pick<Check, 'state' | 'detail'>> => {
+  if (ctx.recipients.length === 0)
+    return { state: 'warning', detail: 'switched off: whoever reads the store reads the registry' }
+  const detail = `age ${await ctx.programs.ageVersion()}, ${String(ctx.recipients.length)} recipient(s)`
+  return detail
+}
+
+const signature = (ctx: RunContext): Promise<string | Pick<Check, 'state' | 'detail'>> => {
+  if (ctx.signingKey === undefined)
+    return Promise.resolve({ state: 'warning', detail: 'no signing key: manifests are not signed' })
+  const document = { canary: 1 }
+  const made = signDocument(document, ctx.signingKey)
+  const state =
+    ctx.vault.trusted.length === 0
+      ? 'valid'
+      : signatureState({ ...document, signature: { ...made } }, ctx.vault.trusted)
+  if (state !== 'valid')
+    throw new Fault(
+      'configuration',
+      'What this host signs, it does not itself trust: BACKUP_TRUSTED_KEYS lacks the public half of BACKUP_SIGNING_KEY_FILE.',
+      {
+        hint: `Add the public key of the key ${made.keyId}: openssl pkey -in FILE -pubout -outform DER | tail -c 32 | base64`,
+      },
+    )
+  return Promise.resolve(`Ed25519 key ${made.keyId}`)
+}
+
+/** Writes an object, reads it back and removes it, as a run, a restore and a prune would. */
+const canary = async (ctx: RunContext): Promise<string> => {
+  const { store, layout } = ctx.vault
+  await store.check()
+  const key = makeKey(layout, { kind: 'canary', id: randomUUID() })
+  const content = randomBytes(4096)
+  async function* body(): Bytes {
+    await Promise.resolve()
+    yield content
+  }
+  const put = await store.put(key, body(), {
+    contentType: 'application/octet-stream',
+    expectedBytes: content.length,
+    ifAbsent: true,
+  })
+  try {
+    await store.prove(key, { ...put, sha256: createHash('sha256').update(content).digest('hex') })
+    const chunks: Uint8Array[] = []
+    for await (const chunk of store.get(key)) chunks.push(chunk)
+    if (!Buffer.concat(chunks).equals(content))
+      throw new Fault('damaged', 'What the store gives back is not what was written.')
+  } finally {
+    await store.delete(key)
+  }
+  if ((await store.head(key)) !== undefined) throw new Fault('storage-failed', 'A removed object is still there.')
+  return `written, read back and removed in ${store.description}`
+}

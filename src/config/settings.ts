@@ -1,0 +1,197 @@
+import { bech32 } from '@scure/base'
+import { parseCommandString } from 'execa'
+import { z } from 'zod'
+import { Secret } from '../secret.ts'
+import { parsePostgresUrl, type PostgresTarget } from './postgres-url.ts'
+
+/** One name of the configuration: how it is read, and what the README's table says of it. */
+export interface Setting<T> {
+  readonly parse: z.ZodType<T, string>
+  /** What holds when the name is not set, as text; `undefined`: nothing. */
+  readonly standard: string | undefined
+  /** Never printed; may also come from NAME_FILE or $CREDENTIALS_DIRECTORY/NAME. */
+  readonly secret: boolean
+  /** For the README: a sentence or two. */
+  readonly about: string
+  /** False while this version reads and checks the name but has nothing yet that uses it: `run` then says so. */
+  readonly inEffect: boolean
+}
+
+interface More {
+  readonly standard?: string
+  readonly secret?: true
+  readonly notYet?: true
+}
+const setting = <T>(parse: z.ZodType<T, string>, about: string, more: More = {}): Setting<T> => ({
+  parse,
+  about,
+  standard: more.standard,
+  secret: more.secret === true,
+  inEffect: more.notYet !== true,
+})
+
+const text = z.string()
+const parsed = <T>(read: (value: string) => T | string): z.ZodType<Exclude<T, string>, string> =>
+  z.string().transform((value, context) => {
+    const result = read(value.trim())
+    if (typeof result !== 'string') return result as Exclude<T, string>
+    context.addIssue({ code: 'custom', message: result })
+    return z.NEVER
+  })
+
+const wholeNumber = (least: number, most: number): z.ZodType<number, string> =>
+  parsed((value) => {
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN
+    return number >= least && number <= most
+      ? number
+      : `must be a whole number from ${String(least)} to ${String(most)}`
+  })
+const choice = <const T extends string>(...words: readonly T[]): z.ZodType<T, string> =>
+  z.enum(words, { error: `must be ${words.map((word) => `"${word}"`).join(' or ')}` })
+const secret = text.transform((value) => new Secret(value))
+const matching = (pattern: RegExp, message: string): z.ZodType<string, string> => text.regex(pattern, message)
+const words = (value: string): string[] => value.split(/[\s,]+/).filter((word) => word !== '')
+const absolutePath = matching(/^\/[^\0]*$/, 'must be an absolute path')
+
+const postgresUrl = parsed<PostgresTarget>(parsePostgresUrl)
+
+/** `age1…`: bech32 with the prefix "age" over the 32 bytes of an X25519 public key (age-encryption.org/v1). */
+export const isAgeRecipient = (value: string): boolean => {
+  const decoded = bech32.decodeUnsafe(value, 90)
+  return decoded?.prefix === 'age' && bech32.fromWordsUnsafe(decoded.words)?.length === 32
+}
+const ageRecipients = parsed<readonly string[]>((value) => {
+  const recipients = words(value)
+  const faulty = recipients.findIndex((recipient) => !isAgeRecipient(recipient))
+  if (recipients.length === 0) return 'names no recipient'
+  if (faulty >= 0)
+    return `entry ${String(faulty + 1)} is not an age recipient (age1…, 62 characters, with a valid checksum)`
+  return [...new Set(recipients)]
+})
+
+/**
+ * Every name that the configuration knows. This record is the one place: it validates, it makes the README's table
+ * (`npm run docs`), and it tells what must be kept out of every output.
+ */
+export const settings = {
+  DATABASE_URL: setting(
+    postgresUrl,
+    'The database to back up: `postgres://user:password@127.0.0.1:5432/app_db`. The password may hold `/ + = @ # %` and spaces, raw or percent-encoded; `?sslmode=` and its companions as in libpq.',
+    { secret: true },
+  ),
+  BACKUP_STORE_DIR: setting(
+    absolutePath,
+    'Store backups in this folder instead of S3: to try the tool out, or for a second copy on a mounted disk.',
+  ),
+  S3_ENDPOINT: setting(text, 'URL of the S3 service.', { notYet: true }),
+  S3_REGION: setting(text, 'Region of the bucket.', { notYet: true }),
+  S3_BUCKET_NAME: setting(text, 'The bucket.', { notYet: true }),
+  S3_ACCESS_KEY: setting(secret, 'Access key of the bucket.', { notYet: true, secret: true }),
+  S3_SECRET_KEY: setting(secret, 'Secret key of the bucket.', { notYet: true, secret: true }),
+  BACKUP_PREFIX: setting(
+    matching(
+      /^([A-Za-z0-9_-][A-Za-z0-9._-]*\/)+$/,
+      'must be folder names of letters, digits, dots, - and _, each followed by /',
+    ),
+    'Everything the tool stores lies under this prefix, and it never looks outside.',
+    { standard: 'backups/' },
+  ),
+  BACKUP_NAME: setting(
+    matching(/^[A-Za-z0-9_-]{1,63}$/, 'must be 1 to 63 letters, digits, - or _'),
+    "Label in the names of the backups. Not the database's name, though it may be the same.",
+    { standard: 'app_db' },
+  ),
+  BACKUP_ENVIRONMENT: setting(
+    matching(/^[A-Za-z0-9_-]{1,63}$/, 'must be 1 to 63 letters, digits, - or _'),
+    'Which installation this is; written into each manifest, so that a laptop is not taken for production.',
+    { standard: 'production' },
+  ),
+  BACKUP_ENCRYPTION: setting(
+    choice('age', 'none'),
+    '`none` switches encryption off, and must be written out. Anything malformed is an error, never plain text.',
+    { standard: 'age' },
+  ),
+  BACKUP_AGE_RECIPIENTS: setting(
+    ageRecipients,
+    'Public age keys (`age1…`), separated by commas or spaces. Each of them can open a backup. Have at least two; one should be an offline escrow key.',
+  ),
+  BACKUP_AGE_IDENTITY_FILE: setting(
+    absolutePath,
+    'File with the private age key. For `restore` and `verify` alone: it does not belong on the server that makes the backups.',
+  ),
+  BACKUP_ENCRYPTION_KEY: setting(
+    matching(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits').transform((value) => new Secret(value)),
+    'The key of backups made by the previous system (`.sql.gz.enc`). Never used for new ones.',
+    { notYet: true, secret: true },
+  ),
+  BACKUP_KEY_TABLES: setting(
+    parsed<readonly string[]>((value) => words(value)),
+    'The tables whose rows are counted by SQL in the same snapshot and must equal what the dump holds. Separated by commas; `schema.table` outside `public`.',
+    { standard: 'users,respondents,audit_logs,submissions' },
+  ),
+  BACKUP_DAILY_DAYS: setting(wholeNumber(1, 3660), 'How many daily backups are kept.', { standard: '7' }),
+  BACKUP_MONTHLY_MONTHS: setting(wholeNumber(1, 1200), 'How many monthly backups are kept.', { standard: '84' }),
+  BACKUP_KEEP_AT_LEAST: setting(wholeNumber(1, 3660), 'This many good dailies stay, however old they are.', {
+    standard: '3',
+    notYet: true,
+  }),
+  BACKUP_PRUNE: setting(choice('on', 'off'), '`off`: this host never removes a backup.', {
+    standard: 'on',
+    notYet: true,
+  }),
+  BACKUP_AUDIT: setting(choice('on', 'off'), '`off`: write no rows into `audit_logs`.', {
+    standard: 'on',
+    notYet: true,
+  }),
+  BACKUP_SIGNING_KEY_FILE: setting(
+    absolutePath,
+    'PEM file (PKCS #8) with the Ed25519 key that signs each manifest. Stays on the server.',
+  ),
+  BACKUP_TRUSTED_KEYS: setting(
+    parsed<readonly string[]>((value) => (words(value).length > 0 ? words(value) : 'names no key')),
+    'Public Ed25519 keys that manifests must be signed with: each 32 bytes in base64, or the path of a PEM file; separated by commas. Where set, an unsigned or wrongly signed backup is damaged and is not restored.',
+  ),
+  BACKUP_ALERT_EMAILS: setting(text, 'Further addresses that are told, separated by commas.', { notYet: true }),
+  BACKUP_ALLOWED_HOSTS: setting(text, 'Hosts that backups may be sent to.', { notYet: true }),
+  VERIFY_DATABASE_URL: setting(postgresUrl, 'Server on which the drill makes its scratch database.', {
+    notYet: true,
+    secret: true,
+  }),
+  RESEND_API_KEY: setting(secret, 'Key for sending mail through Resend.', { notYet: true, secret: true }),
+  SMTP_URL: setting(secret, 'Mail server, as a URL.', { notYet: true, secret: true }),
+  EMAIL_FROM: setting(text, 'Sender of the mails.', { notYet: true }),
+  HEALTHCHECK_URL: setting(secret, "Address of a dead-man's switch.", { notYet: true, secret: true }),
+  BACKUP_STATE_DIR: setting(absolutePath, 'Folder for what the tool remembers between nights.', {
+    standard: '/var/lib/oslrs-backup',
+    notYet: true,
+  }),
+  BACKUP_PG_COMMAND: setting(
+    parsed<readonly string[]>((value) => parseCommandString(value)),
+    'Put before `pg_dump` and `psql`, as an argument list and never through a shell; for development, for example `docker exec -i -e PGPASSWORD oslsr_postgres`.',
+  ),
+  BACKUP_RETRY_WAITS: setting(
+    matching(/^\d{1,6}(,\d{1,6})*$/, 'must be seconds, separated by commas'),
+    'Seconds between the attempts of a night.',
+    { standard: '60,300,900', notYet: true },
+  ),
+  BACKUP_STALL_SECONDS: setting(
+    wholeNumber(1, 86_400),
+    'A dump or a restore that moves no byte for this long is ended.',
+    {
+      standard: '60',
+    },
+  ),
+  BACKUP_LOCK_SECONDS: setting(
+    wholeNumber(1, 3600),
+    'How long to wait for locks on the tables, with everybody else waiting behind us.',
+    { standard: '10' },
+  ),
+  BACKUP_GIVE_WAY_SECONDS: setting(
+    wholeNumber(1, 86_400),
+    'When another session has waited on the backup for this long, the backup gives way and is tried again later.',
+    { standard: '30' },
+  ),
+} as const satisfies Record<string, Setting<unknown>>
+
+export type SettingName = keyof typeof settings
+export type Values = { readonly [Name in SettingName]: z.output<(typeof settings)[Name]['parse']> | undefined }

@@ -1,0 +1,277 @@
+import type { KeyObject } from 'node:crypto'
+import { ageVersion, decrypt, encrypt } from './adapters/age.ts'
+import { systemClock } from './adapters/clock.ts'
+import { directoryStore } from './adapters/directory-store.ts'
+import { findGzip } from './adapters/gzip.ts'
+import { openJournal } from './adapters/journal.ts'
+import { PgTools } from './adapters/pg-tools.ts'
+import { newSessionName, postgresDatabase } from './adapters/postgres/database.ts'
+import { restoreServer } from './adapters/postgres/restore-server.ts'
+import type { ListContext } from './commands/list.ts'
+import type { RestoreContext } from './commands/restore.ts'
+import type { RunContext } from './commands/run.ts'
+import type { Vault } from './commands/vault.ts'
+import type { ReadContext } from './commands/verify.ts'
+import { readSigningKey, readTrustedKey } from './config/keys.ts'
+import { loadConfig, type Config } from './config/load.ts'
+import { parsePostgresUrl, type PostgresTarget } from './config/postgres-url.ts'
+import { settings, type SettingName, type Values } from './config/settings.ts'
+import { parseKeyTable } from './domain/table-name.ts'
+import type { Edge } from './edge.ts'
+import { redact, type Secret } from './secret.ts'
+import type { Journal, Programs, TableName } from './ports.ts'
+import packageJson from '../package.json' with { type: 'json' }
+
+/** Flags that every command has. */
+export interface CommonOptions {
+  readonly json: boolean
+  readonly verbose: boolean
+  readonly envFile: string | undefined
+}
+
+/** What the process leaves behind when it is done: the secrets to keep out of an error's text. */
+export interface Opened<T> {
+  readonly context: T
+  readonly secrets: readonly Secret[]
+}
+
+// -- the parts that several commands need, each adding its faults to the list
+
+const vaultOf = (values: Values, faults: string[]): Vault | undefined => {
+  const trusted: KeyObject[] = []
+  for (const [index, entry] of (values.BACKUP_TRUSTED_KEYS ?? []).entries()) {
+    const key = readTrustedKey(entry)
+    if (typeof key === 'string') faults.push(`BACKUP_TRUSTED_KEYS, entry ${String(index + 1)} ${key}`)
+    else trusted.push(key)
+  }
+  const prefix = required(values, 'BACKUP_PREFIX', faults)
+  const name = required(values, 'BACKUP_NAME', faults)
+  const folder = values.BACKUP_STORE_DIR
+  if (folder === undefined)
+    faults.push(
+      values.S3_ENDPOINT !== undefined || values.S3_BUCKET_NAME !== undefined
+        ? 'S3_ENDPOINT: storage on S3 is not in this version; set BACKUP_STORE_DIR'
+        : 'BACKUP_STORE_DIR is not set',
+    )
+  else if (values.S3_BUCKET_NAME !== undefined)
+    faults.push('BACKUP_STORE_DIR and S3_BUCKET_NAME are both set; backups go to one place')
+  if (folder === undefined || prefix === undefined || name === undefined) return undefined
+  return { store: directoryStore(folder, prefix), layout: { prefix, name }, trusted }
+}
+
+const required = <Name extends SettingName>(
+  values: Values,
+  name: Name,
+  faults: string[],
+): NonNullable<Values[Name]> | undefined => {
+  const value = values[name]
+  if (value === undefined) faults.push(`${name} is not set`)
+  return value ?? undefined
+}
+
+const recipientsOf = (values: Values, faults: string[]): readonly string[] => {
+  const recipients = values.BACKUP_AGE_RECIPIENTS ?? []
+  if (values.BACKUP_ENCRYPTION === 'none') {
+    if (recipients.length > 0)
+      faults.push('BACKUP_ENCRYPTION is "none", and BACKUP_AGE_RECIPIENTS names somebody to seal for: which is meant?')
+    return []
+  }
+  if (values.BACKUP_ENCRYPTION === 'age' && recipients.length === 0)
+    faults.push(
+      'BACKUP_AGE_RECIPIENTS is not set (or holds a fault): whom should backups be sealed for? Without encryption only with BACKUP_ENCRYPTION=none',
+    )
+  return recipients
+}
+
+const signingKeyOf = (values: Values, faults: string[]): KeyObject | undefined => {
+  if (values.BACKUP_SIGNING_KEY_FILE === undefined) return undefined
+  const key = readSigningKey(values.BACKUP_SIGNING_KEY_FILE)
+  if (typeof key !== 'string') return key
+  faults.push(`BACKUP_SIGNING_KEY_FILE ${key}`)
+  return undefined
+}
+
+const keyTablesOf = (values: Values, faults: string[]): readonly TableName[] =>
+  (values.BACKUP_KEY_TABLES ?? []).flatMap((entry, index) => {
+    const name = parseKeyTable(entry)
+    if (name === undefined) faults.push(`BACKUP_KEY_TABLES, entry ${String(index + 1)} is not a table name`)
+    return name === undefined ? [] : [name]
+  })
+
+// -- the composition
+
+const environmentOfPrograms = (edge: Edge): Readonly<Record<string, string>> => ({
+  PATH: edge.environment['PATH'] ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LC_ALL: 'C.UTF-8',
+  TZ: 'UTC',
+})
+
+/** What `docker` and the like need of the environment; never PG*, NODE_* or our own names. */
+const environmentOfCommand = (edge: Edge): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(edge.environment).flatMap(([name, value]) =>
+      value !== undefined && /^(HOME|USER|XDG_\w+|DOCKER_\w+|PODMAN_\w+|KUBECONFIG|SSH_AUTH_SOCK)$/.test(name)
+        ? [[name, value]]
+        : [],
+    ),
+  )
+
+const journalOf = (edge: Edge, options: CommonOptions, secrets: readonly Secret[]): Journal =>
+  openJournal(
+    {
+      write: edge.stderr.write,
+      terminal: edge.stderr.isTerminal,
+      journald: (edge.environment['JOURNAL_STREAM'] ?? '') !== '',
+      verbose: options.verbose,
+      redact: (text) => redact(text, secrets),
+    },
+    systemClock,
+  )
+
+const programsOf = (edge: Edge, tools: PgTools, source: PostgresTarget | undefined): Programs => {
+  const environment = environmentOfPrograms(edge)
+  return {
+    dumperFor: (database) => {
+      if (source === undefined) throw new TypeError('no database was configured')
+      return tools.dumperFor(source, database)
+    },
+    gzip: () => findGzip(environment, edge.zlibVersion),
+    ageVersion: () => ageVersion(environment),
+    encrypt: (input, recipients, flow) => encrypt(environment, input, recipients, flow),
+    decrypt: (input, identityFile, flow) => decrypt(environment, input, identityFile, flow),
+  }
+}
+
+const pgToolsOf = (edge: Edge, config: Config, applicationName: string, journal: Journal): PgTools =>
+  new PgTools(
+    {
+      command: config.values.BACKUP_PG_COMMAND ?? [],
+      environment: environmentOfPrograms(edge),
+      commandEnvironment: environmentOfCommand(edge),
+      applicationName,
+      lockSeconds: config.values.BACKUP_LOCK_SECONDS ?? 10,
+    },
+    journal,
+  )
+
+/** Names that are set and that this version only checks: silence would be taken for effect. */
+const warnOfIdleSettings = (config: Config, journal: Journal): void => {
+  const idle = [...config.set].filter((name) => !settings[name].inEffect)
+  if (idle.length > 0) journal.warn(`Set, but without effect in this version: ${idle.join(', ')}.`)
+}
+
+const configurationWarnings = (recipients: readonly string[], signingKey: KeyObject | undefined): string[] => [
+  ...(recipients.length === 0 ? ['The backup is not encrypted (BACKUP_ENCRYPTION=none).'] : []),
+  ...(recipients.length === 1
+    ? ['Only one key can open the backup; a second one, kept offline, would survive the loss of the first.']
+    : []),
+  ...(signingKey === undefined ? ['The manifest is not signed (BACKUP_SIGNING_KEY_FILE is not set).'] : []),
+]
+
+const opened = <T>(value: T | undefined): T => {
+  // loadConfig has thrown before, when anything needed was missing.
+  if (value === undefined) throw new TypeError('the configuration was taken for complete and is not')
+  return value
+}
+
+export const openRun = (edge: Edge, options: CommonOptions): Opened<RunContext> => {
+  const config = loadConfig(edge.environment, options.envFile, (values, faults) => ({
+    target: required(values, 'DATABASE_URL', faults),
+    vault: vaultOf(values, faults),
+    recipients: recipientsOf(values, faults),
+    signingKey: signingKeyOf(values, faults),
+    keyTables: keyTablesOf(values, faults),
+  }))
+  const { recipients, signingKey, keyTables, vault } = config.derived
+  const target = opened(config.derived.target)
+  const journal = journalOf(edge, options, config.secrets)
+  warnOfIdleSettings(config, journal)
+  const sessionName = newSessionName()
+  const tools = pgToolsOf(edge, config, sessionName, journal)
+  return {
+    secrets: config.secrets,
+    context: {
+      vault: opened(vault),
+      database: postgresDatabase(
+        target,
+        {
+          lockSeconds: config.values.BACKUP_LOCK_SECONDS ?? 10,
+          giveWaySeconds: config.values.BACKUP_GIVE_WAY_SECONDS ?? 30,
+        },
+        sessionName,
+        systemClock,
+      ),
+      programs: programsOf(edge, tools, target),
+      journal,
+      clock: systemClock,
+      stop: edge.stop,
+      environment: config.values.BACKUP_ENVIRONMENT ?? 'production',
+      recipients,
+      signingKey,
+      keyTables,
+      stallMs: (config.values.BACKUP_STALL_SECONDS ?? 60) * 1000,
+      toolVersion: packageJson.version,
+      warnings: configurationWarnings(recipients, signingKey),
+    },
+  }
+}
+
+export const openList = (edge: Edge, options: CommonOptions): Opened<ListContext> => {
+  const config = loadConfig(edge.environment, options.envFile, vaultOf)
+  return {
+    secrets: config.secrets,
+    context: {
+      vault: opened(config.derived),
+      clock: systemClock,
+      periods: {
+        dailyDays: config.values.BACKUP_DAILY_DAYS ?? 7,
+        monthlyMonths: config.values.BACKUP_MONTHLY_MONTHS ?? 84,
+      },
+    },
+  }
+}
+
+const readContext = (
+  edge: Edge,
+  options: CommonOptions,
+  config: Config,
+  vault: Vault | undefined,
+): { context: ReadContext; tools: PgTools; sessionName: string } => {
+  const journal = journalOf(edge, options, config.secrets)
+  const sessionName = newSessionName()
+  const tools = pgToolsOf(edge, config, sessionName, journal)
+  return {
+    tools,
+    sessionName,
+    context: {
+      vault: opened(vault),
+      programs: programsOf(edge, tools, undefined),
+      journal,
+      stop: edge.stop,
+      identityFile: config.values.BACKUP_AGE_IDENTITY_FILE,
+      stallMs: (config.values.BACKUP_STALL_SECONDS ?? 60) * 1000,
+    },
+  }
+}
+
+export const openVerify = (edge: Edge, options: CommonOptions): Opened<ReadContext> => {
+  const config = loadConfig(edge.environment, options.envFile, vaultOf)
+  return { secrets: config.secrets, context: readContext(edge, options, config, config.derived).context }
+}
+
+/** `targetUrl` is the text of --target-db; without it the target is DATABASE_URL. */
+export const openRestore = (
+  edge: Edge,
+  options: CommonOptions,
+  targetUrl: string | undefined,
+): Opened<RestoreContext> => {
+  const config = loadConfig(edge.environment, options.envFile, (values, faults) => {
+    const asked = targetUrl === undefined ? required(values, 'DATABASE_URL', faults) : parsePostgresUrl(targetUrl)
+    if (typeof asked === 'string') faults.push(`--target-db ${asked}`)
+    return { target: typeof asked === 'string' ? undefined : asked, vault: vaultOf(values, faults) }
+  })
+  const target = opened(config.derived.target)
+  const secrets = target.password === undefined ? config.secrets : [...config.secrets, target.password]
+  const { context, tools, sessionName } = readContext(edge, options, { ...config, secrets }, config.derived.vault)
+  return { secrets, context: { ...context, clock: systemClock, server: restoreServer(target, tools, sessionName) } }
+}

@@ -1,0 +1,82 @@
+import { Fault } from '../errors.ts'
+import type { Backup, Catalog, CompleteBackup, OlderBackup } from './catalog.ts'
+
+/** What `restore` and `verify` are asked for. There is no default here: `verify` itself chooses `latest`. */
+export type Selector =
+  | { readonly by: 'latest' }
+  | { readonly by: 'date'; readonly date: string }
+  | { readonly by: 'month'; readonly month: string }
+  | { readonly by: 'key'; readonly key: string }
+
+export type Usable = CompleteBackup | OlderBackup
+const isUsable = (backup: Backup): backup is Usable =>
+  backup.state === 'complete' || backup.state === 'unverified-older'
+
+/**
+ * The backup that is meant. Throws `no-such-backup`, naming the nearest ones there are, or `damaged` when what was
+ * asked for is there and cannot be used.
+ */
+export const select = (catalog: Catalog, selector: Selector): Usable => {
+  const wanted = catalog.filter((backup) => matches(backup, selector))
+  const usable = wanted.find(isUsable)
+  if (usable !== undefined) return usable
+  const damaged = wanted.find((backup) => backup.state === 'damaged')
+  if (damaged !== undefined)
+    throw new Fault('damaged', `The backup ${damaged.key} cannot be used: ${damaged.why}.`, {
+      hint: nearest(catalog, selector),
+    })
+  if (wanted.length > 0)
+    throw new Fault(
+      'damaged',
+      `${wanted[0]?.key ?? ''} is an orphan: no manifest speaks for it, so nothing says that it is whole.`,
+      {
+        hint: nearest(catalog, selector),
+      },
+    )
+  throw new Fault('no-such-backup', `There is no backup ${describe(selector)}.`, { hint: nearest(catalog, selector) })
+}
+
+const matches = (backup: Backup, selector: Selector): boolean => {
+  switch (selector.by) {
+    case 'latest':
+      return backup.tier === 'daily' && isUsable(backup)
+    case 'date':
+      return backup.tier === 'daily' && backup.period === selector.date
+    case 'month':
+      return backup.tier === 'monthly' && backup.period === selector.month
+    case 'key':
+      return backup.key === selector.key
+  }
+}
+
+const describe = (selector: Selector): string => {
+  switch (selector.by) {
+    case 'latest':
+      return 'at all'
+    case 'date':
+      return `of the day ${selector.date}`
+    case 'month':
+      return `of the month ${selector.month}`
+    case 'key':
+      return 'with that key'
+  }
+}
+
+const nearest = (catalog: Catalog, selector: Selector): string => {
+  const usable = catalog.filter(isUsable)
+  if (usable.length === 0) return 'There is none that could be used. See: oslrs-backup list'
+  const periods = usable
+    .filter((backup) => backup.tier === (selector.by === 'month' ? 'monthly' : 'daily'))
+    .map((backup) => backup.period)
+  const asked = selector.by === 'date' ? selector.date : selector.by === 'month' ? selector.month : undefined
+  const newestFirst = asked === undefined ? periods.slice(0, 3) : around(periods, asked)
+  return newestFirst.length === 0
+    ? 'See what there is: oslrs-backup list'
+    : `Nearest: ${newestFirst.join(', ')}. See all: oslrs-backup list`
+}
+
+const around = (periodsNewestFirst: readonly string[], asked: string): readonly string[] => {
+  const after = periodsNewestFirst.findLast((period) => period > asked)
+  const before = periodsNewestFirst.find((period) => period < asked)
+  return [after, before].filter((period) => period !== undefined)
+}

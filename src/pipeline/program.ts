@@ -1,0 +1,150 @@
+import { execa } from 'execa'
+import { pipeline } from 'node:stream/promises'
+import { asFault, Fault } from '../errors.ts'
+import type { Bytes, Flow } from '../ports.ts'
+
+/** A program to run: never through a shell, with exactly this environment. */
+export interface ProgramCall {
+  readonly file: string
+  readonly args: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export interface ProgramEnd {
+  readonly exitCode: number | undefined
+  readonly signal: string | undefined
+  /** The first 16 KiB of what it said. May hold anything: the adapter decides what of it may be told. */
+  readonly stderr: string
+}
+
+/** Turns a program's bad end into a sentence. Called for every end that is not exit status 0. */
+export type Explain = (end: ProgramEnd) => Fault
+
+const stderrLimitBytes = 16 * 1024
+
+/**
+ * The program's stdout, with `input` flowing into its stdin. Ends normally only when the input ended normally, the
+ * program read all of it, and exited 0; otherwise throws the root cause of the whole flow. When the reader stops early
+ * or the flow fails, the program is ended (SIGTERM, then SIGKILL after 5 s) and has ended when this returns.
+ *
+ * `onExit`, if given, sees what a well-ended program said on stderr.
+ */
+export async function* throughProgram(
+  call: ProgramCall,
+  input: Bytes | undefined,
+  flow: Flow,
+  explain: Explain,
+  onExit?: (end: ProgramEnd) => void,
+): AsyncGenerator<Uint8Array> {
+  flow.signal.throwIfAborted()
+  const stop = new AbortController()
+  const child = execa(call.file, call.args, {
+    env: call.environment,
+    extendEnv: false,
+    stdin: input === undefined ? 'ignore' : 'pipe',
+    buffer: false,
+    encoding: 'buffer',
+    reject: false,
+    cancelSignal: AbortSignal.any([flow.signal, stop.signal]),
+    forceKillAfterDelay: 5000,
+  })
+  let stderr = Buffer.alloc(0)
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (stderr.length < stderrLimitBytes)
+      stderr = Buffer.concat([stderr, chunk.subarray(0, stderrLimitBytes - stderr.length)])
+  })
+
+  const ended = child.then((result) => {
+    const end = { exitCode: result.exitCode, signal: result.signal, stderr: stderr.toString('utf8') }
+    if (result.failed && !flow.signal.aborted && !stop.signal.aborted)
+      flow.fail(result.code === 'ENOENT' || result.code === 'EACCES' ? missing(call.file) : explain(end))
+    return end
+  })
+
+  const reading = { stoppedEarly: false }
+  const feeding =
+    input === undefined || child.stdin === null
+      ? Promise.resolve()
+      : pipeline(noting(input, flow), child.stdin).catch(() => {
+          // What went wrong is noted where it went wrong: in the input, or by the program's own end. A program that exits
+          // 0 without having read its input has not done its work.
+          reading.stoppedEarly = true
+        })
+  try {
+    yield* untilClosed(child.stdout)
+    await feeding
+    const end = await ended
+    flow.signal.throwIfAborted()
+    if (reading.stoppedEarly)
+      throw explain({ ...end, stderr: end.stderr || 'it stopped reading before the end of its input' })
+    onExit?.(end)
+  } catch (thrown) {
+    flow.fail(thrown)
+    throw thrown
+  } finally {
+    stop.abort()
+    // A reader that stops early leaves an input that may be waiting for bytes: it is ended as well.
+    if (unreached(flow)) flow.fail(new Fault('interrupted', 'The work was stopped.'))
+    await Promise.allSettled([ended, feeding])
+  }
+
+  function unreached(current: Flow): boolean {
+    return !current.signal.aborted && !child.stdout.readableEnded
+  }
+}
+
+const missing = (file: string): Fault =>
+  new Fault('program-missing', `The program ${file} is not installed, or cannot be run.`, {
+    hint: 'On Debian and Ubuntu: sudo apt-get install postgresql-client age isal',
+  })
+
+async function* noting(input: Bytes, flow: Flow): AsyncGenerator<Uint8Array> {
+  try {
+    yield* input
+  } catch (thrown) {
+    flow.fail(thrown)
+    throw thrown
+  }
+}
+
+/** A stream's chunks; a stream that breaks off only ends, for the reason is found elsewhere. */
+async function* untilClosed(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const chunks = stream[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      let step: IteratorResult<Uint8Array>
+      try {
+        step = await chunks.next()
+      } catch {
+        return
+      }
+      if (step.done === true) return
+      yield step.value
+    }
+  } finally {
+    await chunks.return?.()
+  }
+}
+
+/** Runs a small program to its end and returns what it printed (at most 1 MiB). */
+export const outputOf = async (call: ProgramCall, input: string | undefined, explain: Explain): Promise<string> => {
+  const result = await execa(call.file, call.args, {
+    env: call.environment,
+    extendEnv: false,
+    input: input ?? '',
+    reject: false,
+    maxBuffer: 1024 * 1024,
+    timeout: 30_000,
+    forceKillAfterDelay: 2000,
+  }).catch((thrown: unknown) => {
+    throw asFault(thrown)
+  })
+  if (result.code === 'ENOENT' || result.code === 'EACCES') throw missing(call.file)
+  if (result.failed)
+    throw explain({
+      exitCode: result.exitCode,
+      signal: result.signal,
+      stderr: result.stderr.slice(0, stderrLimitBytes),
+    })
+  return result.stdout
+}

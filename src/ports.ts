@@ -1,0 +1,269 @@
+import type { ObjectKey } from './domain/key.ts'
+
+/**
+ * What the commands need of the outside world. The comments are the contract: an adapter keeps them, the contract
+ * tests in test/contract show it, and the commands rely on nothing else.
+ */
+
+/** Bytes on their way. Ends normally only when everything before it ended well; otherwise it throws the root cause. */
+export type Bytes = AsyncIterable<Uint8Array>
+
+// ---------------------------------------------------------------------------------------------------------------
+// Store
+
+export interface StoredObject {
+  readonly key: ObjectKey
+  readonly sizeBytes: number
+  readonly lastModified: Date
+}
+
+/** Written into the manifest: where the bytes went. */
+export interface StorePlace {
+  /** URL of the service, or `file:///folder`. */
+  readonly endpoint: string
+  readonly region: string | null
+  readonly bucket: string | null
+}
+
+export interface PutOptions {
+  readonly contentType: string
+  /** About how large it will be, for a choice of part size; may be wrong, must not be too small by more than 10 times. */
+  readonly expectedBytes: number
+  /** False: an existing object of that key is replaced. True: it is left alone and `refused` is thrown. */
+  readonly ifAbsent: boolean
+}
+
+export interface PutResult {
+  readonly sizeBytes: number
+  /** The entity tag, without quotes, that the store must show for these bytes; null where it has no such thing. */
+  readonly etag: string | null
+}
+
+/**
+ * A place for objects: flat keys, whole objects, no appending.
+ *
+ * Every method may throw Fault `storage-failed` (worth retrying), `credentials` or `configuration` (not).
+ */
+export interface Store {
+  readonly place: StorePlace
+  /** For people: "folder /srv/backups" or "bucket oslrs at https://…". */
+  readonly description: string
+  /** Checks that the store is there and may be used; throws otherwise. Writes nothing. */
+  check(): Promise<void>
+  /** All objects whose key begins with `prefix`, in no particular order, fetched page by page. Never anything else. */
+  list(prefix: string): AsyncIterable<StoredObject>
+  /** undefined when there is no such object. */
+  head(key: ObjectKey): Promise<StoredObject | undefined>
+  /** The object's bytes from `start` to its end. Throws `no-such-backup` when there is no such object. */
+  get(key: ObjectKey, from?: { readonly start: number }): Bytes
+  /**
+   * Stores a whole object, all or nothing: when `body` throws, or the process dies, no object of that key appears and an
+   * existing one is unchanged; `body`'s own error is rethrown. When it returns, the bytes are durable. Memory stays flat.
+   */
+  put(key: ObjectKey, body: Bytes, options: PutOptions): Promise<PutResult>
+  /**
+   * Proves that the stored object is the bytes that were sent: by the store's own entity tag where that says it, else by
+   * reading it back. Throws `damaged` when it is not.
+   */
+  prove(key: ObjectKey, sent: PutResult & { readonly sha256: string }): Promise<void>
+  /** A second object with the same bytes, made without sending them again where the store can. Like `put` otherwise. */
+  copy(from: ObjectKey, to: ObjectKey, options: { readonly ifAbsent: boolean }): Promise<void>
+  /** Removes an object; no error when there is none. */
+  delete(key: ObjectKey): Promise<void>
+  /** Uploads that were begun under the prefix and never ended. */
+  unfinished(prefix: string): AsyncIterable<UnfinishedUpload>
+  /** Removes what an unfinished upload left behind. */
+  abandon(upload: UnfinishedUpload): Promise<void>
+}
+
+export interface UnfinishedUpload {
+  readonly id: string
+  readonly key: ObjectKey
+  readonly startedAt: Date
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Database
+
+/** What is known of the database before anything is read from it. */
+export interface SourceDatabase {
+  readonly host: string
+  readonly database: string
+  /** As the server says it: "15.18". */
+  readonly serverVersion: string
+  readonly serverMajor: number
+  /** pg_control's, as a string (it does not fit a JSON number); null where the role may not see it. */
+  readonly systemIdentifier: string | null
+  readonly sizeBytes: number
+  /** What a new database needs to be its equal. */
+  readonly encoding: string
+  readonly collate: string
+  readonly ctype: string
+  /** Sentences: why a dump by this role would fail or be incomplete. */
+  readonly blockers: readonly string[]
+  /** Sentences: worth knowing, no hindrance. */
+  readonly warnings: readonly string[]
+  /** What the dump leaves out, in words: "data of the materialized view public.totals". */
+  readonly notContained: readonly string[]
+}
+
+/** A table as the snapshot sees it. Its place in partition and inheritance trees tells whose rows are whose. */
+export interface SourceTable {
+  readonly schema: string
+  readonly table: string
+  /** False for partitioned parents, which hold no rows themselves. */
+  readonly holdsRows: boolean
+  readonly parents: readonly { readonly schema: string; readonly table: string }[]
+}
+
+export interface TableName {
+  readonly schema: string
+  readonly table: string
+}
+
+export interface AuditChainTail {
+  readonly rows: number
+  readonly tailHash: string | null
+}
+
+/** One instant of the database, held still; valid until the work given to `inSnapshot` ends. */
+export interface Snapshot {
+  /** For `pg_dump --snapshot`. */
+  readonly id: string
+  readonly tables: readonly SourceTable[]
+  /** Rows of each of these tables alone (`ONLY`), in the snapshot. Throws `rights` when row security hides rows. */
+  countRows(tables: readonly TableName[]): Promise<readonly number[]>
+  /** Row count and last hash of the application's audit chain; null where there is none. */
+  auditChain(): Promise<AuditChainTail | null>
+}
+
+export interface RunLock {
+  /**
+   * Aborts, with a Fault as its reason, when the lock's session is lost (`lock-lost`), or when others have waited on
+   * our sessions for too long (`gave-way`).
+   */
+  readonly signal: AbortSignal
+}
+
+export interface LockOptions {
+  /** Whether to abort when other sessions wait on us; false on the last attempt of a night. */
+  readonly giveWay: boolean
+}
+
+export interface Database {
+  /** Connects, does the work and disconnects. Throws `database-unavailable`, `credentials`, `configuration`. */
+  inspect(): Promise<SourceDatabase>
+  /** Holds the one lock of all backup work on this database meanwhile. Throws `lock-held` at once if another has it. */
+  holdingLock<T>(options: LockOptions, work: (lock: RunLock) => Promise<T>): Promise<T>
+  /**
+   * Locks every table against being dropped or altered, then freezes an instant, in a read-only transaction.
+   * Throws `lock-timeout` when a table's lock is not had in time.
+   */
+  inSnapshot<T>(signal: AbortSignal, work: (snapshot: Snapshot) => Promise<T>): Promise<T>
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Programs
+
+export type DumpSection = 'pre-data' | 'data' | 'post-data'
+
+/** See pipeline/flow.ts. */
+export interface Flow {
+  /** Aborts when any part has failed; its reason is the root cause. */
+  readonly signal: AbortSignal
+  /** Ends the flow with this fault; later faults are ignored. */
+  readonly fail: (fault: unknown) => void
+}
+
+/** A pg_dump that fits the server. Its streams end normally only if it exited 0. */
+export interface Dumper {
+  /** "15.18" */
+  readonly version: string
+  /** One section of the dump as plain SQL, of the exported snapshot. */
+  dump(section: DumpSection, snapshotId: string, flow: Flow): Bytes
+  /** The schema alone, of now: to show that it can be done. */
+  dumpSchema(flow: Flow): Bytes
+}
+
+export interface Gzip {
+  /** For the manifest: "igzip 2.30.0" or "zlib 1.3.1". */
+  readonly name: string
+  compress(input: Bytes, flow: Flow): Bytes
+  /** Throws `damaged` when the input is not one whole gzip stream. */
+  decompress(input: Bytes, flow: Flow): Bytes
+}
+
+export interface Programs {
+  /** Throws `version` or `program-missing`, with both ways out in the hint. */
+  dumperFor(source: SourceDatabase): Promise<Dumper>
+  /** The best compressor there is; there always is one. */
+  gzip(): Promise<Gzip>
+  /** Version of age. Throws `program-missing`. */
+  ageVersion(): Promise<string>
+  encrypt(input: Bytes, recipients: readonly string[], flow: Flow): Bytes
+  /** Throws `damaged` when the input is not a whole age file, `credentials` when the identity does not open it. */
+  decrypt(input: Bytes, identityFile: string, flow: Flow): Bytes
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// The server to restore into
+
+export interface TargetState {
+  readonly host: string
+  readonly database: string
+  readonly user: string
+  readonly serverVersion: string
+  readonly serverMajor: number
+  readonly exists: boolean
+  /** How many tables, views, functions, types and the like of users it holds; 0 where it does not exist. */
+  readonly userObjects: number
+  readonly mayCreateDatabases: boolean
+}
+
+export interface NewDatabase {
+  readonly name: string
+  readonly encoding: string
+  readonly collate: string
+  readonly ctype: string
+}
+
+/** Names of databases are given as they are; the adapter quotes them. */
+export interface RestoreServer {
+  /** Throws `version` when the psql here must not be used. */
+  psqlVersion(): Promise<string>
+  inspect(): Promise<TargetState>
+  /** From template0. Throws `version` when the server does not know the encoding or locale. */
+  createDatabase(database: NewDatabase): Promise<void>
+  /** Runs the script to its end, stopping at the first error; then it throws `restore-failed`, `rights` or `mismatch`. */
+  load(database: string, script: Bytes, flow: Flow): Promise<void>
+  /** Rows now in each table (of partitioned ones: with their partitions), in order; null where the table does not exist. */
+  countRows(database: string, tables: readonly TableName[]): Promise<readonly (number | null)[]>
+  rename(from: string, to: string): Promise<void>
+  drop(database: string): Promise<void>
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Talk
+
+export type Facts = Readonly<Record<string, string | number>>
+
+export interface Journal {
+  info(sentence: string, facts?: Facts): void
+  warn(sentence: string, facts?: Facts): void
+  /** Only with --verbose. */
+  debug(sentence: string, facts?: Facts): void
+  /** Long work: bytes done so far, of about so many (undefined: nobody knows). Returned function ends it. */
+  progress(what: string, expectedBytes: number | undefined): Progress
+}
+
+export interface Progress {
+  /** `totalBytes` so far. */
+  at(totalBytes: number): void
+  end(): void
+}
+
+export interface Clock {
+  now(): Date
+  /** For durations; unrelated to the date. */
+  monotonicMs(): number
+}
