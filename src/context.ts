@@ -18,6 +18,7 @@ import { parsePostgresUrl, type PostgresTarget } from './config/postgres-url.ts'
 import { settings, type SettingName, type Values } from './config/settings.ts'
 import { parseKeyTable } from './domain/table-name.ts'
 import type { Edge } from './edge.ts'
+import { Fault } from './errors.ts'
 import { redact, type Secret } from './secret.ts'
 import type { Journal, Programs, TableName } from './ports.ts'
 import packageJson from '../package.json' with { type: 'json' }
@@ -265,11 +266,15 @@ export const openRestore = (
   options: CommonOptions,
   targetUrl: string | undefined,
 ): Opened<RestoreContext> => {
-  const config = loadConfig(edge.environment, options.envFile, (values, faults) => {
-    const asked = targetUrl === undefined ? required(values, 'DATABASE_URL', faults) : parsePostgresUrl(targetUrl)
-    if (typeof asked === 'string') faults.push(`--target-db ${asked}`)
-    return { target: typeof asked === 'string' ? undefined : asked, vault: vaultOf(values, faults) }
-  })
+  const asked = targetUrl === undefined ? undefined : parsePostgresUrl(targetUrl)
+  if (typeof asked === 'string')
+    throw new Fault('usage', `The URL given with --target-db ${asked}.`, {
+      hint: 'For example: --target-db postgres://me@127.0.0.1/app_db_restored',
+    })
+  const config = loadConfig(edge.environment, options.envFile, (values, faults) => ({
+    target: asked ?? required(values, 'DATABASE_URL', faults),
+    vault: vaultOf(values, faults),
+  }))
   const target = opened(config.derived.target)
   const secrets = target.password === undefined ? config.secrets : [...config.secrets, target.password]
   const { context, tools, sessionName } = readContext(edge, options, { ...config, secrets }, config.derived.vault)

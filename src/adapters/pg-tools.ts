@@ -24,6 +24,9 @@ export interface Installed {
   readonly version: PgVersion
 }
 
+/** libpq would look for a password in the home folder; it passes over a file that does not exist without a word. */
+const noPasswordFile = '/nonexistent/pgpass'
+
 const waysOut =
   'Two ways out: install the client of the server’s major version (sudo apt-get install postgresql-client-NN, from apt.postgresql.org if need be), or, for development, use the container’s own: BACKUP_PG_COMMAND="docker exec -i -e PGPASSWORD CONTAINER".'
 
@@ -111,7 +114,7 @@ export class PgTools {
 
   #environment(): Readonly<Record<string, string>> {
     const { command, commandEnvironment, environment } = this.#settings
-    return { ...(command.length > 0 ? commandEnvironment : {}), ...environment, PGPASSFILE: '/dev/null' }
+    return { ...(command.length > 0 ? commandEnvironment : {}), ...environment, PGPASSFILE: noPasswordFile }
   }
 
   async #installed(name: 'pg_dump' | 'psql'): Promise<Installed[]> {

@@ -17,15 +17,17 @@ import { readCatalog } from './vault.ts'
 export const preflight = async (ctx: RunContext, asked: RunOptions): Promise<readonly Check[]> => {
   const source = await ctx.database.inspect().catch((thrown: unknown) => ({ thrown }))
   const known = (): SourceDatabase => {
-    if ('thrown' in source) throw source.thrown
+    if ('thrown' in source)
+      throw new Fault('database-unavailable', 'Not tried: the database was not reached.', { cause: source.thrown })
     return source
   }
   return [
-    await check('database', () =>
-      Promise.resolve(
-        `PostgreSQL ${known().serverVersion} on ${known().host}, database ${known().database}, ${formatBytes(known().sizeBytes)}`,
-      ),
-    ),
+    await check('database', () => {
+      if ('thrown' in source) throw source.thrown
+      return Promise.resolve(
+        `PostgreSQL ${source.serverVersion} on ${source.host}, database ${source.database}, ${formatBytes(source.sizeBytes)}`,
+      )
+    }),
     await check('rights', () => {
       requireDumpable(known())
       return Promise.resolve('this role may read everything')
