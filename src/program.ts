@@ -36,7 +36,9 @@ export const main = async (edge: Edge): Promise<ExitStatus> => {
     return status
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0
-    const fault = thrown instanceof CommanderError ? usageFault(thrown, edge.argv) : asFault(thrown)
+    // A signal reaches our programs as well (Ctrl-C, systemctl stop), and their end is no news then.
+    const cause: unknown = edge.stop.aborted ? edge.stop.reason : thrown
+    const fault = cause instanceof CommanderError ? usageFault(cause, edge.argv) : asFault(cause)
     const tell = (text: string): string => redact(text, secrets)
     if (wantsJson) edge.stdout.write(tell(faultDocument(command, fault)))
     const mark = (edge.environment['JOURNAL_STREAM'] ?? '') === '' ? '' : '<3>'

@@ -3,6 +3,7 @@ import type { Manifest } from '../domain/manifest.ts'
 import { rowCheckSql, type ComparedTable } from '../domain/rows.ts'
 import { select, type Selector } from '../domain/selection.ts'
 import { parseTableName } from '../domain/table-name.ts'
+import { parsePgVersion } from '../domain/version.ts'
 import { Fault } from '../errors.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import { restricted } from '../pipeline/restrict.ts'
@@ -78,19 +79,27 @@ const requireFree = (target: TargetState, manifest: Manifest): void => {
         hint: 'Name a database that does not exist: --target-db postgres://…/app_db_restored',
       },
     )
-  const dumpMajor = Number(manifest.source.serverVersion.split('.')[0])
+  const majorOf = (version: string): number => parsePgVersion(version)?.major ?? 0
+  // What pg_dump writes (`SET transaction_timeout`, say) an older server does not know.
+  const needed =
+    [manifest.source.serverVersion, manifest.tool.pgDump].toSorted((a, b) => majorOf(b) - majorOf(a))[0] ?? ''
+  const isOlder = majorOf(needed) > target.serverMajor
+  const mayNotCreate = !target.exists && !target.mayCreateDatabases
   const all = [
-    ...(target.exists || target.mayCreateDatabases
-      ? []
-      : [`the database ${target.database} does not exist, and the role ${target.user} may not create databases`]),
-    ...(dumpMajor > target.serverMajor
+    ...(mayNotCreate
+      ? [`the database ${target.database} does not exist, and the role ${target.user} may not create databases`]
+      : []),
+    ...(isOlder
       ? [
-          `the backup is of PostgreSQL ${manifest.source.serverVersion}, and the server there is older: ${target.serverVersion}`,
+          `the backup needs PostgreSQL ${String(majorOf(needed))} or later, and the server there is ${target.serverVersion}`,
         ]
       : []),
   ]
   if (all.length > 0)
-    throw new Fault('rights', 'The backup cannot be restored there.', { all, hint: 'Nothing was changed.' })
+    throw new Fault(isOlder ? 'version' : 'rights', 'The backup cannot be restored there.', {
+      all,
+      hint: 'Nothing was changed.',
+    })
 }
 
 /** Beside the target's name first: the name appears only when everything behind it is there. */

@@ -94,6 +94,7 @@ export const run = async (ctx: RunContext, asked: RunOptions): Promise<RunResult
         key: makeKey(ctx.vault.layout, dataKey),
         stop,
         expectedBytes: expectedSealedBytes(catalog, source),
+        expectedPlainBytes: catalog.find(isComplete)?.manifest.plain.sizeBytes ?? source.sizeBytes,
       }),
     )
     stop.throwIfAborted()
@@ -157,6 +158,8 @@ interface Sealing {
   readonly key: ObjectKey
   readonly stop: AbortSignal
   readonly expectedBytes: number
+  /** For the progress bar: as much as last time, or as the database has. */
+  readonly expectedPlainBytes: number
 }
 
 interface Stored {
@@ -170,7 +173,7 @@ interface Stored {
 const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored> => {
   const flow = startFlow(job.stop)
   const stall = watchForStall(flow, ctx.stallMs)
-  const progress = ctx.journal.progress('Backing up', expectedPlainBytes(job))
+  const progress = ctx.journal.progress('Backing up', job.expectedPlainBytes)
   const meter = new CopyMeter()
   const sealedMeter = new DigestMeter()
   const seen = {
@@ -221,8 +224,6 @@ const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored> => {
     await counting.catch(() => undefined)
   }
 }
-
-const expectedPlainBytes = ({ source }: Sealing): number => source.sizeBytes
 
 /**
  * The three sections one after another are one dump that plain psql reads. Apart, they keep the data away from all code
