@@ -1,4 +1,5 @@
-import type { KeyObject } from 'node:crypto'
+import { createHmac, type KeyObject } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { ageVersion, decrypt, encrypt } from './adapters/age.ts'
 import { systemClock } from './adapters/clock.ts'
 import { directoryStore } from './adapters/directory-store.ts'
@@ -20,7 +21,7 @@ import { parseKeyTable } from './domain/table-name.ts'
 import type { Edge } from './edge.ts'
 import { Fault } from './errors.ts'
 import { redact, type Secret } from './secret.ts'
-import type { Journal, Programs, TableName } from './ports.ts'
+import type { Database, Journal, Programs, TableName } from './ports.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 /** Flags that every command has. */
@@ -143,6 +144,17 @@ const programsOf = (edge: Edge, tools: PgTools, source: PostgresTarget | undefin
   }
 }
 
+const databaseOf = (config: Config, target: PostgresTarget, sessionName: string): Database =>
+  postgresDatabase(
+    target,
+    {
+      lockSeconds: config.values.BACKUP_LOCK_SECONDS ?? 10,
+      giveWaySeconds: config.values.BACKUP_GIVE_WAY_SECONDS ?? 30,
+    },
+    sessionName,
+    systemClock,
+  )
+
 const pgToolsOf = (edge: Edge, config: Config, applicationName: string, journal: Journal): PgTools =>
   new PgTools(
     {
@@ -169,6 +181,16 @@ const configurationWarnings = (recipients: readonly string[], signingKey: KeyObj
   ...(signingKey === undefined ? ['The manifest is not signed (BACKUP_SIGNING_KEY_FILE is not set).'] : []),
 ]
 
+/** Not the machine's id itself, which machine-id(5) asks to keep from others, but a value that only we derive from it. */
+const machineMark = (): string | null => {
+  try {
+    const id = readFileSync('/etc/machine-id', 'utf8').trim()
+    return id === '' ? null : createHmac('sha256', id).update('oslrs-backup').digest('hex').slice(0, 16)
+  } catch {
+    return null
+  }
+}
+
 const opened = <T>(value: T | undefined): T => {
   // loadConfig has thrown before, when anything needed was missing.
   if (value === undefined) throw new TypeError('the configuration was taken for complete and is not')
@@ -193,15 +215,7 @@ export const openRun = (edge: Edge, options: CommonOptions): Opened<RunContext> 
     secrets: config.secrets,
     context: {
       vault: opened(vault),
-      database: postgresDatabase(
-        target,
-        {
-          lockSeconds: config.values.BACKUP_LOCK_SECONDS ?? 10,
-          giveWaySeconds: config.values.BACKUP_GIVE_WAY_SECONDS ?? 30,
-        },
-        sessionName,
-        systemClock,
-      ),
+      database: databaseOf(config, target, sessionName),
       programs: programsOf(edge, tools, target),
       journal,
       clock: systemClock,
@@ -212,6 +226,7 @@ export const openRun = (edge: Edge, options: CommonOptions): Opened<RunContext> 
       keyTables,
       stallMs: (config.values.BACKUP_STALL_SECONDS ?? 60) * 1000,
       toolVersion: packageJson.version,
+      machine: machineMark(),
       warnings: configurationWarnings(recipients, signingKey),
     },
   }
@@ -278,5 +293,13 @@ export const openRestore = (
   const target = opened(config.derived.target)
   const secrets = target.password === undefined ? config.secrets : [...config.secrets, target.password]
   const { context, tools, sessionName } = readContext(edge, options, { ...config, secrets }, config.derived.vault)
-  return { secrets, context: { ...context, clock: systemClock, server: restoreServer(target, tools, sessionName) } }
+  return {
+    secrets,
+    context: {
+      ...context,
+      clock: systemClock,
+      server: restoreServer(target, tools, sessionName),
+      target: databaseOf(config, target, sessionName),
+    },
+  }
 }

@@ -132,6 +132,8 @@ const build = (edge: Edge, begin: Begin): Command => {
   addRestore(add('restore', 'Bring a backup back, into a database that does not exist yet or is empty.'), edge, begin)
   addVerify(add('verify', 'Check backups as they lie in the store. Changes nothing.'), edge, begin)
 
+  for (const name of ['prune', 'promote']) addCommandNotYet(program, name)
+
   for (const command of [program, ...program.commands])
     command.exitOverride().configureOutput({
       writeOut: edge.stdout.write,
@@ -141,8 +143,33 @@ const build = (edge: Edge, begin: Begin): Command => {
   return program
 }
 
+/** Flags and commands that are known and not built yet: refused in so many words, never ignored or done by half. */
+const notYet = (what: string): never => {
+  throw new Fault('not-in-this-version', `${what} is not in this version.`, {
+    hint: 'Nothing was changed. What this version does: oslrs-backup --help',
+  })
+}
+const withFlagsNotYet = (command: Command, ...flags: readonly string[]): Command => {
+  for (const flag of flags) command.addOption(new Option(flag).hideHelp())
+  return command.hook('preAction', () => {
+    const given: Readonly<Record<string, unknown>> = command.opts()
+    const asked = command.options.find(
+      (option) => flags.includes(option.flags) && given[option.attributeName()] !== undefined,
+    )
+    if (asked !== undefined) notYet(`${command.name()} ${asked.long ?? ''}`)
+  })
+}
+const addCommandNotYet = (program: Command, name: string): void => {
+  program
+    .command(name, { hidden: true })
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .helpOption(false)
+    .action(() => notYet(name))
+}
+
 const addRun = (command: Command, edge: Edge, begin: Begin): void => {
-  command
+  withFlagsNotYet(command, '--scheduled')
     .option('--dry-run', 'exercise every part, from login to a canary in the store, and change nothing that stays')
     .option('--replace', 'let this backup replace a complete one of the same day')
     .option('--adopt', 'accept that the newest backup came from another database cluster or environment')
@@ -237,6 +264,7 @@ const selectorsOf = (flags: SelectorFlags): Selector[] => {
 }
 
 const addRestore = (command: Command, edge: Edge, begin: Begin): void => {
+  withFlagsNotYet(command, '--confirm', '--dry-run', '--to-file <path>', '--owner <role>', '--allow-unverified')
   withSelectors(command)
     .option('--target-db <url>', 'restore into this database (default: DATABASE_URL)')
     .addHelpText(

@@ -8,13 +8,15 @@ import { Fault } from '../errors.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import { restricted } from '../pipeline/restrict.ts'
 import { noIdentity, unseal } from '../pipeline/unseal.ts'
-import type { Bytes, Clock, Flow, RestoreServer, TargetState } from '../ports.ts'
+import type { Bytes, Clock, Database, Flow, RestoreServer, TargetState } from '../ports.ts'
 import { readCatalog } from './vault.ts'
 import type { ReadContext } from './verify.ts'
 
 export interface RestoreContext extends ReadContext {
   readonly clock: Clock
   readonly server: RestoreServer
+  /** The target, for its lock; only asked where it exists. */
+  readonly target: Database
 }
 
 export interface RestoreResult {
@@ -53,7 +55,11 @@ export const restore = async (ctx: RestoreContext, asked: Selector): Promise<Res
   const target = await ctx.server.inspect()
   requireFree(target, manifest)
 
-  const tables = target.exists ? await fill(ctx, backup, target) : await create(ctx, backup, target)
+  const tables = target.exists
+    ? await ctx.target.holdingLock({ giveWay: false }, (lock) =>
+        fill({ ...ctx, stop: AbortSignal.any([ctx.stop, lock.signal]) }, backup, target),
+      )
+    : await create(ctx, backup, target)
   return {
     key: backup.key,
     backupStartedAt: new Date(manifest.timestamp),

@@ -45,7 +45,7 @@ const manifestSchema = z.object({
     collate: shortText,
     ctype: shortText,
   }),
-  tool: z.object({ version: shortText, pgDump: shortText, compressor: shortText }),
+  tool: z.object({ version: shortText, pgDump: shortText, compressor: shortText, machine: shortText.nullable() }),
   plain: z.object({ sizeBytes: count, sha256 }),
   tables: z.array(z.object({ name: tableName, rows: count, bytes: count, sha256 })).max(100_000),
   largeObjects: count,

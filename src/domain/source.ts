@@ -1,5 +1,6 @@
 import { Fault } from '../errors.ts'
 import { isComplete, type Catalog } from './catalog.ts'
+import type { Manifest } from './manifest.ts'
 
 /** Throws `rights`, listing every reason why a dump by this role would fail or be incomplete. */
 export const requireDumpable = (source: { readonly database: string; readonly blockers: readonly string[] }): void => {
@@ -8,6 +9,28 @@ export const requireDumpable = (source: { readonly database: string; readonly bl
       all: source.blockers,
       hint: 'As a superuser: GRANT pg_read_all_data TO …; where row security is used also ALTER ROLE … BYPASSRLS; large objects need their owner. README.md, "The role", has the script.',
     })
+}
+
+/** The newest complete daily: whose source a run compares itself with. */
+const lastDaily = (catalog: Catalog): Manifest | undefined =>
+  catalog.filter((backup) => backup.tier === 'daily').find(isComplete)?.manifest
+
+/** Sentences about a source that is the same and yet not quite: a cloned server has its original's cluster. */
+export const sourceWarnings = (
+  catalog: Catalog,
+  now: { readonly systemIdentifier: string | null; readonly machine: string | null },
+): string[] => {
+  const last = lastDaily(catalog)
+  if (last === undefined) return []
+  const isClone =
+    last.source.systemIdentifier === now.systemIdentifier &&
+    last.tool.machine !== null &&
+    last.tool.machine !== now.machine
+  return isClone
+    ? [
+        'The last backup of this cluster was made on another machine: was the server cloned or moved? Only one may back up here.',
+      ]
+    : []
 }
 
 /**
@@ -19,7 +42,7 @@ export const requireSameSource = (
   now: { readonly systemIdentifier: string | null; readonly environment: string },
   asked: { readonly adopt: boolean },
 ): void => {
-  const last = catalog.filter((backup) => backup.tier === 'daily').find(isComplete)?.manifest
+  const last = lastDaily(catalog)
   if (last === undefined || asked.adopt) return
   const all = [
     ...(last.environment === now.environment

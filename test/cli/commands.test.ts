@@ -326,3 +326,17 @@ describe('configuration', () => {
     expect(stderr).not.toContain('secret-word')
   })
 })
+
+describe('what is known and not built yet', () => {
+  test.each([
+    ['prune', '--dry-run'],
+    ['promote'],
+    ['run', '--scheduled'],
+    ['restore', '--latest', '--confirm'],
+    ['restore', '--latest', '--to-file', '/tmp/plain.sql'],
+  ])('%s %s is refused with 73', async (...args) => {
+    const ended = await runTool(args, {})
+    expect(ended.exitCode).toBe(73)
+    expect(ended.stderr).toContain('is not in this version')
+  })
+})

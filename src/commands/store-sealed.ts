@@ -1,0 +1,117 @@
+import { requireSameRows, tableCountsOf, treeOf, type KeyTableCount } from '../domain/rows.ts'
+import type { ObjectKey } from '../domain/key.ts'
+import type { Manifest } from '../domain/manifest.ts'
+import { Fault } from '../errors.ts'
+import { CopyMeter, metered, type Metered } from '../pipeline/copy-meter.ts'
+import { DigestMeter } from '../pipeline/digest-meter.ts'
+import { startFlow, watchForStall } from '../pipeline/flow.ts'
+import { seal } from '../pipeline/seal.ts'
+import type { AuditChainTail, Bytes, Dumper, Flow, Gzip, PutResult, Snapshot, TableName } from '../ports.ts'
+import type { RunContext } from './run.ts'
+
+export interface Sealing {
+  readonly snapshot: Snapshot
+  readonly dumper: Dumper
+  readonly gzip: Gzip
+  readonly key: ObjectKey
+  readonly stop: AbortSignal
+  readonly expectedBytes: number
+  /** For the progress bar: as much as last time, or as the database has. */
+  readonly expectedPlainBytes: number
+}
+
+export interface Stored {
+  readonly put: PutResult & { readonly sha256: string }
+  readonly plain: Metered
+  readonly tableCounts: Manifest['tableCounts']
+  readonly auditChain: AuditChainTail | null
+}
+
+/** Dump, count, compress, seal, store and prove, in one pass. Publishes nothing unless every part has ended well. */
+export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored> => {
+  const flow = startFlow(job.stop)
+  const stall = watchForStall(flow, ctx.stallMs)
+  const progress = ctx.journal.progress('Backing up', job.expectedPlainBytes)
+  const meter = new CopyMeter()
+  const sealedMeter = new DigestMeter()
+  const seen = {
+    update: (chunk: Uint8Array): void => {
+      stall.moved()
+      meter.update(chunk)
+      progress.at(meter.sizeBytes)
+    },
+  }
+  // Counted while the dump runs, in the same snapshot, so that both speak of the same instant.
+  const counting = countKeyTables(ctx.keyTables, job.snapshot)
+  counting.catch(flow.fail)
+  let plain: Metered | undefined
+  async function* wholeDump(): AsyncGenerator<Uint8Array> {
+    yield* sections(job, meter, seen, flow)
+    plain = meter.end()
+    // Counting a large table takes as long as it takes, and moves no bytes.
+    stall.pause()
+    requireSameRows(plain.tables, job.snapshot.tables, (await counting).counts)
+  }
+  try {
+    const sealed = seal(wholeDump(), ctx.programs, job.gzip, ctx.recipients, flow)
+    const put = await ctx.vault.store.put(
+      job.key,
+      metered(sealed, {
+        update: (chunk) => {
+          stall.moved()
+          sealedMeter.update(chunk)
+        },
+      }),
+      {
+        contentType: 'application/octet-stream',
+        expectedBytes: job.expectedBytes,
+        ifAbsent: true,
+      },
+    )
+    const proved = { ...put, sha256: sealedMeter.end().sha256 }
+    stall.end()
+    await ctx.vault.store.prove(job.key, proved)
+    const { auditChain } = await counting
+    if (plain === undefined) throw new Fault('dump-failed', 'The dump was stored before its figures were known.')
+    return { put: proved, plain, tableCounts: tableCountsOf(plain.tables, job.snapshot.tables), auditChain }
+  } catch (thrown) {
+    // Whatever the store or a program made of it, the first fault of the flow is the news.
+    flow.fail(thrown)
+    throw flow.signal.reason
+  } finally {
+    stall.end()
+    progress.end()
+    await counting.catch(() => undefined)
+  }
+}
+
+/**
+ * The three sections one after another are one dump that plain psql reads. Apart, they keep the data away from all code
+ * that users wrote, and each must end with pg_dump's trailer.
+ */
+async function* sections(
+  job: Sealing,
+  meter: CopyMeter,
+  seen: { update(chunk: Uint8Array): void },
+  flow: Flow,
+): AsyncGenerator<Uint8Array> {
+  for (const section of ['pre-data', 'data', 'post-data'] as const) {
+    const part: Bytes = job.dumper.dump(section, job.snapshot.id, flow)
+    yield* metered(part, seen)
+    meter.endOfSection(section)
+  }
+}
+
+const countKeyTables = async (
+  keyTables: readonly TableName[],
+  snapshot: Snapshot,
+): Promise<{ readonly counts: readonly KeyTableCount[]; readonly auditChain: AuditChainTail | null }> => {
+  const counts: KeyTableCount[] = []
+  for (const name of keyTables) {
+    const tree = treeOf(snapshot.tables, name)
+    if (tree.length === 0) continue
+    const rows = await snapshot.countRows(tree.filter((table) => table.holdsRows))
+    counts.push({ ...name, rows: rows.reduce((sum, count) => sum + count, 0) })
+  }
+  return { counts, auditChain: await snapshot.auditChain() }
+}
