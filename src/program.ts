@@ -1,10 +1,19 @@
 import { Command, CommanderError, Option } from 'commander'
-import { isDate, isMonth } from './domain/calendar.ts'
 import type { Tier } from './domain/key.ts'
-import type { Selector } from './domain/selection.ts'
 import { parseDuration } from './domain/units.ts'
 import type { Edge } from './edge.ts'
-import { asFault, exitStatuses, Fault, type ExitStatus } from './errors.ts'
+import { asFault, Fault, type ExitStatus } from './errors.ts'
+import {
+  addCommandNotYet,
+  common,
+  examples,
+  selectorsOf,
+  statusTable,
+  withFlagsNotYet,
+  withSelectors,
+  type Flags,
+  type SelectorFlags,
+} from './flags.ts'
 import type { CommonOptions, Opened } from './context.ts'
 import { faultDocument, faultText, outcomeDocument, type Outcome } from './present/outcome.ts'
 import type { Paint } from './present/paint.ts'
@@ -90,25 +99,6 @@ const usageFault = (error: CommanderError, argv: readonly string[]): Fault => {
 
 const commandNames = ['run', 'list', 'restore', 'verify'] as const
 
-const statusTable = (): string =>
-  exitStatuses.map(({ status, meaning }) => `  ${String(status).padStart(3)}  ${meaning}`).join('\n')
-
-const examples = (...lines: readonly (readonly [string, string])[]): string => {
-  const width = Math.max(...lines.map(([line]) => line.length))
-  return `\nExamples:\n${lines.map(([line, means]) => `  ${line.padEnd(width)}  # ${means}`).join('\n')}\n\nExit statuses:\n${statusTable()}`
-}
-
-interface Flags {
-  readonly json?: true
-  readonly verbose?: true
-  readonly envFile?: string
-}
-const common = (flags: Flags): CommonOptions => ({
-  json: flags.json === true,
-  verbose: flags.verbose === true,
-  envFile: flags.envFile,
-})
-
 const build = (edge: Edge, begin: Begin): Command => {
   const program = new Command('oslrs-backup')
   program
@@ -141,31 +131,6 @@ const build = (edge: Edge, begin: Begin): Command => {
       getOutHasColors: () => hasColour(edge),
     })
   return program
-}
-
-/** Flags and commands that are known and not built yet: refused in so many words, never ignored or done by half. */
-const notYet = (what: string): never => {
-  throw new Fault('not-in-this-version', `${what} is not in this version.`, {
-    hint: 'Nothing was changed. What this version does: oslrs-backup --help',
-  })
-}
-const withFlagsNotYet = (command: Command, ...flags: readonly string[]): Command => {
-  for (const flag of flags) command.addOption(new Option(flag).hideHelp())
-  return command.hook('preAction', () => {
-    const given: Readonly<Record<string, unknown>> = command.opts()
-    const asked = command.options.find(
-      (option) => flags.includes(option.flags) && given[option.attributeName()] !== undefined,
-    )
-    if (asked !== undefined) notYet(`${command.name()} ${asked.long ?? ''}`)
-  })
-}
-const addCommandNotYet = (program: Command, name: string): void => {
-  program
-    .command(name, { hidden: true })
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .helpOption(false)
-    .action(() => notYet(name))
 }
 
 const addRun = (command: Command, edge: Edge, begin: Begin): void => {
@@ -235,32 +200,6 @@ const addList = (command: Command, edge: Edge, begin: Begin): void => {
         },
       )
     })
-}
-
-interface SelectorFlags {
-  readonly latest?: true
-  readonly date?: string
-  readonly monthly?: string
-  readonly key?: string
-}
-const withSelectors = (command: Command): Command =>
-  command
-    .option('--latest', 'the newest backup')
-    .option('--date <YYYY-MM-DD>', 'the backup of that day (UTC)')
-    .option('--monthly <YYYY-MM>', 'the monthly backup of that month')
-    .option('--key <key>', 'the backup with that key, as `list --json` shows it')
-
-const selectorsOf = (flags: SelectorFlags): Selector[] => {
-  if (flags.date !== undefined && !isDate(flags.date))
-    throw new Fault('usage', `--date ${flags.date} is not a day.`, { hint: 'For example: --date 2026-02-24' })
-  if (flags.monthly !== undefined && !isMonth(flags.monthly))
-    throw new Fault('usage', `--monthly ${flags.monthly} is not a month.`, { hint: 'For example: --monthly 2026-02' })
-  return [
-    ...(flags.latest === true ? [{ by: 'latest' } as const] : []),
-    ...(flags.date === undefined ? [] : [{ by: 'date', date: flags.date } as const]),
-    ...(flags.monthly === undefined ? [] : [{ by: 'month', month: flags.monthly } as const]),
-    ...(flags.key === undefined ? [] : [{ by: 'key', key: flags.key } as const]),
-  ]
 }
 
 const addRestore = (command: Command, edge: Edge, begin: Begin): void => {
