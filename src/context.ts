@@ -17,11 +17,12 @@ import { readSigningKey, readTrustedKey } from './config/keys.ts'
 import { loadConfig, type Config } from './config/load.ts'
 import { parsePostgresUrl, type PostgresTarget } from './config/postgres-url.ts'
 import { settings, type SettingName, type Values } from './config/settings.ts'
+import type { RetentionPeriods } from './domain/freshness.ts'
 import { parseKeyTable } from './domain/table-name.ts'
 import type { Edge } from './edge.ts'
 import { Fault } from './errors.ts'
 import { redact, type Secret } from './secret.ts'
-import type { Database, Journal, Programs, TableName } from './ports.ts'
+import type { Database, Journal, Programs, Store, TableName } from './ports.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 /** Flags that every command has. */
@@ -39,7 +40,14 @@ export interface Opened<T> {
 
 // -- the parts that several commands need, each adding its faults to the list
 
-const vaultOf = (values: Values, faults: string[]): Vault | undefined => {
+/** A store that is named and not opened yet: the SDK of one is too large to be read for the other. */
+interface NamedVault extends Omit<Vault, 'store'> {
+  readonly openStore: () => Promise<Store>
+}
+
+const openVault = async ({ openStore, ...rest }: NamedVault): Promise<Vault> => ({ ...rest, store: await openStore() })
+
+const vaultOf = (values: Values, faults: string[]): NamedVault | undefined => {
   const trusted: KeyObject[] = []
   for (const [index, entry] of (values.BACKUP_TRUSTED_KEYS ?? []).entries()) {
     const key = readTrustedKey(entry)
@@ -48,18 +56,46 @@ const vaultOf = (values: Values, faults: string[]): Vault | undefined => {
   }
   const prefix = required(values, 'BACKUP_PREFIX', faults)
   const name = required(values, 'BACKUP_NAME', faults)
-  const folder = values.BACKUP_STORE_DIR
-  if (folder === undefined)
-    faults.push(
-      values.S3_ENDPOINT !== undefined || values.S3_BUCKET_NAME !== undefined
-        ? 'S3_ENDPOINT: storage on S3 is not in this version; set BACKUP_STORE_DIR'
-        : 'BACKUP_STORE_DIR is not set',
-    )
-  else if (values.S3_BUCKET_NAME !== undefined)
-    faults.push('BACKUP_STORE_DIR and S3_BUCKET_NAME are both set; backups go to one place')
-  if (folder === undefined || prefix === undefined || name === undefined) return undefined
-  return { store: directoryStore(folder, prefix), layout: { prefix, name }, trusted }
+  if (prefix === undefined || name === undefined) return undefined
+  const openStore = storeOf(values, prefix, faults)
+  return openStore === undefined ? undefined : { openStore, layout: { prefix, name }, trusted }
 }
+
+const storeOf = (values: Values, prefix: string, faults: string[]): (() => Promise<Store>) | undefined => {
+  const { BACKUP_STORE_DIR: folder, S3_ENDPOINT: endpoint, S3_BUCKET_NAME: bucket } = values
+  if (folder !== undefined) {
+    if (bucket !== undefined) faults.push('BACKUP_STORE_DIR and S3_BUCKET_NAME are both set; backups go to one place')
+    return () => Promise.resolve(directoryStore(folder, prefix))
+  }
+  if (endpoint === undefined && bucket === undefined) {
+    faults.push('Nowhere to store backups: set the S3 names, or BACKUP_STORE_DIR')
+    return undefined
+  }
+  const accessKey = required(values, 'S3_ACCESS_KEY', faults)
+  const secretKey = required(values, 'S3_SECRET_KEY', faults)
+  const named = {
+    endpoint: required(values, 'S3_ENDPOINT', faults),
+    bucket: required(values, 'S3_BUCKET_NAME', faults),
+  }
+  if (endpoint === undefined || named.bucket === undefined || accessKey === undefined || secretKey === undefined)
+    return undefined
+  const { BACKUP_ALLOWED_HOSTS: allowed } = values
+  if (allowed !== undefined && !allowed.some((host) => allows(host, endpoint.hostname)))
+    faults.push(`S3_ENDPOINT ${endpoint.hostname} is not among BACKUP_ALLOWED_HOSTS: backups may not be sent there`)
+  const settings = {
+    endpoint: endpoint.origin,
+    region: values.S3_REGION ?? 'us-east-1',
+    bucket: named.bucket,
+    accessKey,
+    secretKey,
+    idleMs: (values.BACKUP_STALL_SECONDS ?? 60) * 500,
+    copyInPartsAboveBytes: 5_000_000_000,
+  }
+  return async () => (await import('./adapters/s3/store.ts')).s3Store(settings, prefix)
+}
+
+const allows = (allowed: string, host: string): boolean =>
+  host === allowed || (allowed.startsWith('.') && host.endsWith(allowed))
 
 const required = <Name extends SettingName>(
   values: Values,
@@ -173,12 +209,19 @@ const warnOfIdleSettings = (config: Config, journal: Journal): void => {
   if (idle.length > 0) journal.warn(`Set, but without effect in this version: ${idle.join(', ')}.`)
 }
 
-const configurationWarnings = (recipients: readonly string[], signingKey: KeyObject | undefined): string[] => [
+const configurationWarnings = (
+  values: Values,
+  recipients: readonly string[],
+  signingKey: KeyObject | undefined,
+): string[] => [
   ...(recipients.length === 0 ? ['The backup is not encrypted (BACKUP_ENCRYPTION=none).'] : []),
   ...(recipients.length === 1
     ? ['Only one key can open the backup; a second one, kept offline, would survive the loss of the first.']
     : []),
   ...(signingKey === undefined ? ['The manifest is not signed (BACKUP_SIGNING_KEY_FILE is not set).'] : []),
+  ...(values.S3_ENDPOINT !== undefined && values.BACKUP_ALLOWED_HOSTS === undefined
+    ? ['Where backups may be sent is not pinned (BACKUP_ALLOWED_HOSTS is not set).']
+    : []),
 ]
 
 /** Not the machine's id itself, which machine-id(5) asks to keep from others, but a value that only we derive from it. */
@@ -197,7 +240,12 @@ const opened = <T>(value: T | undefined): T => {
   return value
 }
 
-export const openRun = (edge: Edge, options: CommonOptions): Opened<RunContext> => {
+const periodsOf = ({ values }: Config): RetentionPeriods => ({
+  dailyDays: values.BACKUP_DAILY_DAYS ?? 7,
+  monthlyMonths: values.BACKUP_MONTHLY_MONTHS ?? 84,
+})
+
+export const openRun = async (edge: Edge, options: CommonOptions): Promise<Opened<RunContext>> => {
   const config = loadConfig(edge.environment, options.envFile, (values, faults) => ({
     target: required(values, 'DATABASE_URL', faults),
     vault: vaultOf(values, faults),
@@ -214,7 +262,7 @@ export const openRun = (edge: Edge, options: CommonOptions): Opened<RunContext> 
   return {
     secrets: config.secrets,
     context: {
-      vault: opened(vault),
+      vault: await openVault(opened(vault)),
       database: databaseOf(config, target, sessionName),
       programs: programsOf(edge, tools, target),
       journal,
@@ -227,32 +275,31 @@ export const openRun = (edge: Edge, options: CommonOptions): Opened<RunContext> 
       stallMs: (config.values.BACKUP_STALL_SECONDS ?? 60) * 1000,
       toolVersion: packageJson.version,
       machine: machineMark(),
-      warnings: configurationWarnings(recipients, signingKey),
+      warnings: configurationWarnings(config.values, recipients, signingKey),
+      mayRemove: config.values.BACKUP_PRUNE !== 'off',
+      periods: periodsOf(config),
     },
   }
 }
 
-export const openList = (edge: Edge, options: CommonOptions): Opened<ListContext> => {
+export const openList = async (edge: Edge, options: CommonOptions): Promise<Opened<ListContext>> => {
   const config = loadConfig(edge.environment, options.envFile, vaultOf)
   return {
     secrets: config.secrets,
     context: {
-      vault: opened(config.derived),
+      vault: await openVault(opened(config.derived)),
       clock: systemClock,
-      periods: {
-        dailyDays: config.values.BACKUP_DAILY_DAYS ?? 7,
-        monthlyMonths: config.values.BACKUP_MONTHLY_MONTHS ?? 84,
-      },
+      periods: periodsOf(config),
     },
   }
 }
 
-const readContext = (
+const readContext = async (
   edge: Edge,
   options: CommonOptions,
   config: Config,
-  vault: Vault | undefined,
-): { context: ReadContext; tools: PgTools; sessionName: string } => {
+  vault: NamedVault | undefined,
+): Promise<{ context: ReadContext; tools: PgTools; sessionName: string }> => {
   const journal = journalOf(edge, options, config.secrets)
   const sessionName = newSessionName()
   const tools = pgToolsOf(edge, config, sessionName, journal)
@@ -260,7 +307,7 @@ const readContext = (
     tools,
     sessionName,
     context: {
-      vault: opened(vault),
+      vault: await openVault(opened(vault)),
       programs: programsOf(edge, tools, undefined),
       journal,
       stop: edge.stop,
@@ -270,17 +317,17 @@ const readContext = (
   }
 }
 
-export const openVerify = (edge: Edge, options: CommonOptions): Opened<ReadContext> => {
+export const openVerify = async (edge: Edge, options: CommonOptions): Promise<Opened<ReadContext>> => {
   const config = loadConfig(edge.environment, options.envFile, vaultOf)
-  return { secrets: config.secrets, context: readContext(edge, options, config, config.derived).context }
+  return { secrets: config.secrets, context: (await readContext(edge, options, config, config.derived)).context }
 }
 
 /** `targetUrl` is the text of --target-db; without it the target is DATABASE_URL. */
-export const openRestore = (
+export const openRestore = async (
   edge: Edge,
   options: CommonOptions,
   targetUrl: string | undefined,
-): Opened<RestoreContext> => {
+): Promise<Opened<RestoreContext>> => {
   const asked = targetUrl === undefined ? undefined : parsePostgresUrl(targetUrl)
   if (typeof asked === 'string')
     throw new Fault('usage', `The URL given with --target-db ${asked}.`, {
@@ -292,7 +339,7 @@ export const openRestore = (
   }))
   const target = opened(config.derived.target)
   const secrets = target.password === undefined ? config.secrets : [...config.secrets, target.password]
-  const { context, tools, sessionName } = readContext(edge, options, { ...config, secrets }, config.derived.vault)
+  const { context, tools, sessionName } = await readContext(edge, options, { ...config, secrets }, config.derived.vault)
   return {
     secrets,
     context: {

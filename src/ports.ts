@@ -1,4 +1,5 @@
 import type { ObjectKey } from './domain/key.ts'
+import type { ExpiryRule } from './domain/lifecycle.ts'
 
 /**
  * What the commands need of the outside world. The comments are the contract: an adapter keeps them, the contract
@@ -74,6 +75,17 @@ export interface Store {
   unfinished(prefix: string): AsyncIterable<UnfinishedUpload>
   /** Removes what an unfinished upload left behind. */
   abandon(upload: UnfinishedUpload): Promise<void>
+  /** What the place does to objects by itself. Unknown where we may not ask. */
+  habits(): Promise<PlaceHabits>
+  /** Whether somebody without credentials can read this object. */
+  isPublic(key: ObjectKey): Promise<boolean>
+}
+
+export interface PlaceHabits {
+  readonly versioning: 'on' | 'off' | 'unknown'
+  readonly objectLock: 'on' | 'off' | 'unknown'
+  /** Rules by which it removes objects on its own. */
+  readonly expiryRules: readonly ExpiryRule[] | 'unknown'
 }
 
 export interface UnfinishedUpload {
@@ -169,10 +181,14 @@ export type DumpSection = 'pre-data' | 'data' | 'post-data'
 
 /** See pipeline/flow.ts. */
 export interface Flow {
-  /** Aborts when any part has failed; its reason is the root cause. */
+  /** Aborts when any part has failed, or nobody reads on. */
   readonly signal: AbortSignal
   /** Ends the flow with this fault; later faults are ignored. */
   readonly fail: (fault: unknown) => void
+  /** Ends the flow because its reader has gone; a fault may still be told afterwards. */
+  readonly stop: () => void
+  /** The first fault that was told; `thrown` where there was none. */
+  readonly rootCause: (thrown: unknown) => unknown
 }
 
 /** A pg_dump that fits the server. Its streams end normally only if it exited 0. */

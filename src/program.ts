@@ -28,11 +28,11 @@ export const main = async (edge: Edge): Promise<ExitStatus> => {
   const begin = async <T>(
     name: string,
     options: CommonOptions,
-    open: () => Opened<T>,
+    open: () => Promise<Opened<T>>,
     work: (context: T, paint: Paint) => Promise<Outcome>,
   ): Promise<void> => {
     command = name
-    const { context, secrets: found } = open()
+    const { context, secrets: found } = await open()
     secrets = found
     const { paintFor } = await import('./present/paint.ts')
     const outcome = await work(context, paintFor(hasColour(edge)))
@@ -65,7 +65,7 @@ export const main = async (edge: Edge): Promise<ExitStatus> => {
 type Begin = <T>(
   name: string,
   options: CommonOptions,
-  open: () => Opened<T>,
+  open: () => Promise<Opened<T>>,
   work: (context: T, paint: Paint) => Promise<Outcome>,
 ) => Promise<void>
 

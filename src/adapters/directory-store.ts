@@ -127,6 +127,13 @@ export const directoryStore = (root: string, prefix: string): Store => {
       }),
     unfinished: (listPrefix) => translatingEach(root, unfinished(root, prefix, listPrefix)),
     abandon: (upload) => translating(root, () => rm(upload.id, { force: true })),
+    habits: () => Promise.resolve({ versioning: 'off', objectLock: 'off', expiryRules: [] }),
+    // Its folders are 0700 by our own doing, so only the file's own mode and the root's are left to ask.
+    isPublic: (key) =>
+      translating(
+        root,
+        async () => ((await stat(root)).mode & 0o005) !== 0 && ((await stat(pathOf(key))).mode & 0o004) !== 0,
+      ),
   }
 }
 

@@ -2,6 +2,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Transform } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
 import { Fault } from '../errors.ts'
+import { stopped } from '../pipeline/flow.ts'
 import { outputOf, throughProgram, type ProgramEnd } from '../pipeline/program.ts'
 import type { Bytes, Flow, Gzip } from '../ports.ts'
 import { inPath } from './installed.ts'
@@ -42,29 +43,32 @@ const zlibGzip = (version: string): Gzip => ({
 })
 
 async function* throughTransform(transform: Transform, input: Bytes, flow: Flow): AsyncGenerator<Uint8Array> {
-  let inputFault: { readonly thrown: unknown } | undefined
-  const noting = async function* (): AsyncGenerator<Uint8Array> {
+  async function* noting(): AsyncGenerator<Uint8Array> {
     try {
       yield* input
     } catch (thrown) {
-      inputFault = { thrown }
       flow.fail(thrown)
       throw thrown
     }
   }
-  const feeding = pipeline(noting(), transform, { end: true }).catch((thrown: unknown) => {
-    flow.fail(inputFault === undefined ? damaged(thrown) : inputFault.thrown)
+  const feeding = pipeline(noting(), transform).catch((thrown: unknown) => {
+    // The input's own fault was noted first, and stays the news.
+    if (!flow.signal.aborted) flow.fail(damaged(thrown))
   })
+  const end = (): void => void transform.destroy()
+  flow.signal.addEventListener('abort', end, { once: true })
   try {
     for await (const chunk of transform as AsyncIterable<Uint8Array>) yield chunk
+    await feeding
+    if (flow.signal.aborted) throw stopped
   } catch (thrown) {
     await feeding
-    flow.signal.throwIfAborted()
-    throw thrown
+    flow.fail(thrown)
+    throw flow.rootCause(thrown)
   } finally {
+    flow.signal.removeEventListener('abort', end)
+    if (!transform.readableEnded) flow.stop()
     transform.destroy()
-    if (!flow.signal.aborted && !transform.readableEnded) flow.fail(new Fault('interrupted', 'The work was stopped.'))
     await feeding
   }
-  flow.signal.throwIfAborted()
 }

@@ -191,7 +191,7 @@ const load = async (
     await ctx.server.load(database, watched(scriptOf(flow)), flow)
   } catch (thrown) {
     flow.fail(thrown)
-    throw flow.signal.reason
+    throw flow.rootCause(thrown)
   } finally {
     stall.end()
     progress.end()

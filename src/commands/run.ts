@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { utcDate } from '../domain/calendar.ts'
 import { isComplete, type Catalog } from '../domain/catalog.ts'
+import type { RetentionPeriods } from '../domain/freshness.ts'
 import { makeKey, parseKey, type DataKey, type ObjectKey } from '../domain/key.ts'
 import type { Manifest } from '../domain/manifest.ts'
 import { requireDumpable, requireSameSource, sourceWarnings } from '../domain/source.ts'
@@ -25,6 +26,9 @@ export interface RunContext {
   readonly keyTables: readonly TableName[]
   readonly stallMs: number
   readonly toolVersion: string
+  /** False where another host prunes: the key here need not be able to remove anything. */
+  readonly mayRemove: boolean
+  readonly periods: RetentionPeriods
   /** Tells machines apart without telling which: derived from machine-id(5). null where there is none. */
   readonly machine: string | null
   /** Sentences about the configuration that every report repeats. */

@@ -77,11 +77,10 @@ export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored
   } catch (thrown) {
     // Whatever the store or a program made of it, the first fault of the flow is the news.
     flow.fail(thrown)
-    throw flow.signal.reason
+    throw flow.rootCause(thrown)
   } finally {
     stall.end()
     progress.end()
-    await counting.catch(() => undefined)
   }
 }
 

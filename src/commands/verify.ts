@@ -138,7 +138,7 @@ const readArchive = async (ctx: ReadContext, { key, manifest }: CompleteBackup):
     }
   } catch (thrown) {
     flow.fail(thrown)
-    throw flow.signal.reason
+    throw flow.rootCause(thrown)
   } finally {
     stall.end()
     progress.end()

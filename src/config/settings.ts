@@ -53,6 +53,17 @@ const matching = (pattern: RegExp, message: string): z.ZodType<string, string> =
 const words = (value: string): string[] => value.split(/[\s,]+/).filter((word) => word !== '')
 const absolutePath = matching(/^\/[^\0]*$/, 'must be an absolute path')
 
+const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+const parseEndpoint = (value: string): URL | string => {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url === undefined || !['https:', 'http:'].includes(url.protocol)) return 'must be a URL that begins with https://'
+  if (url.username !== '' || url.search !== '' || url.pathname !== '/')
+    return 'must be the address of the service alone: no bucket, no keys, no path'
+  if (url.protocol === 'http:' && !loopback.test(url.hostname))
+    return 'must begin with https://: over http anybody on the way could read the keys'
+  return url
+}
+
 const postgresUrl = parsed<PostgresTarget>(parsePostgresUrl)
 
 /** `age1…`: bech32 with the prefix "age" over the 32 bytes of an X25519 public key (age-encryption.org/v1). */
@@ -83,11 +94,28 @@ export const settings = {
     absolutePath,
     'Store backups in this folder instead of S3: to try the tool out, or for a second copy on a mounted disk.',
   ),
-  S3_ENDPOINT: setting(text, 'URL of the S3 service.', { notYet: true }),
-  S3_REGION: setting(text, 'Region of the bucket.', { notYet: true }),
-  S3_BUCKET_NAME: setting(text, 'The bucket.', { notYet: true }),
-  S3_ACCESS_KEY: setting(secret, 'Access key of the bucket.', { notYet: true, secret: true }),
-  S3_SECRET_KEY: setting(secret, 'Secret key of the bucket.', { notYet: true, secret: true }),
+  S3_ENDPOINT: setting(
+    parsed<URL>(parseEndpoint),
+    'URL of the S3 service, for example `https://fra1.digitaloceanspaces.com`. `https`, or `http` to this machine itself.',
+  ),
+  S3_REGION: setting(
+    matching(/^[A-Za-z0-9-]{1,63}$/, 'must be letters, digits and -'),
+    'Region of the bucket, as the provider names it.',
+    { standard: 'us-east-1' },
+  ),
+  S3_BUCKET_NAME: setting(
+    matching(
+      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+      'is not the name of a bucket (3 to 63 lower-case letters, digits, - and .)',
+    ),
+    'The bucket. It should hold nothing else, and have no lifecycle rules.',
+  ),
+  S3_ACCESS_KEY: setting(secret, 'Access key of the bucket.', { secret: true }),
+  S3_SECRET_KEY: setting(secret, 'Secret key of the bucket.', { secret: true }),
+  BACKUP_ALLOWED_HOSTS: setting(
+    parsed<readonly string[]>((value) => words(value.toLowerCase())),
+    'Hosts that backups may be sent to (data residency), separated by commas; `.example.org` also allows the hosts below it. Any other endpoint is refused before a byte leaves.',
+  ),
   BACKUP_PREFIX: setting(
     matching(
       /^([A-Za-z0-9_-][A-Za-z0-9._-]*\/)+$/,
@@ -152,7 +180,6 @@ export const settings = {
     'Public Ed25519 keys that manifests must be signed with: each 32 bytes in base64, or the path of a PEM file; separated by commas. Where set, an unsigned or wrongly signed backup is damaged and is not restored.',
   ),
   BACKUP_ALERT_EMAILS: setting(text, 'Further addresses that are told, separated by commas.', { notYet: true }),
-  BACKUP_ALLOWED_HOSTS: setting(text, 'Hosts that backups may be sent to.', { notYet: true }),
   VERIFY_DATABASE_URL: setting(postgresUrl, 'Server on which the drill makes its scratch database.', {
     notYet: true,
     secret: true,

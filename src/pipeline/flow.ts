@@ -7,23 +7,30 @@ import type { Flow } from '../ports.ts'
  */
 export const startFlow = (...outer: readonly AbortSignal[]): Flow => {
   const controller = new AbortController()
+  const first: { fault?: { readonly thrown: unknown } } = {}
   const fail = (fault: unknown): void => {
-    // The first reason stays: AbortController ignores a second abort.
+    if (fault !== stopped) first.fault ??= { thrown: fault }
     controller.abort(fault)
   }
   for (const signal of outer) {
-    if (signal.aborted) fail(signal.reason)
-    else
-      signal.addEventListener(
-        'abort',
-        () => {
-          fail(signal.reason)
-        },
-        { once: true, signal: controller.signal },
-      )
+    const relay = (): void => {
+      fail(signal.reason)
+    }
+    if (signal.aborted) relay()
+    else signal.addEventListener('abort', relay, { once: true, signal: controller.signal })
   }
-  return { signal: controller.signal, fail }
+  return {
+    signal: controller.signal,
+    fail,
+    stop: () => {
+      controller.abort(stopped)
+    },
+    rootCause: (thrown) => (first.fault === undefined ? thrown : first.fault.thrown),
+  }
 }
+
+/** Thrown by parts that were ended because nobody reads on. Never the news: whoever stopped reading knows why. */
+export const stopped = new Fault('interrupted', 'The work was stopped.')
 
 export interface StallWatch {
   /** For each chunk, anywhere in the flow. */

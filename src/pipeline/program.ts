@@ -2,6 +2,7 @@ import { execa } from 'execa'
 import { pipeline } from 'node:stream/promises'
 import { asFault, Fault } from '../errors.ts'
 import type { Bytes, Flow } from '../ports.ts'
+import { stopped } from './flow.ts'
 
 /** A program to run: never through a shell, with exactly this environment. */
 export interface ProgramCall {
@@ -36,7 +37,7 @@ export async function* throughProgram(
   explain: Explain,
   onExit?: (end: ProgramEnd) => void,
 ): AsyncGenerator<Uint8Array> {
-  flow.signal.throwIfAborted()
+  if (flow.signal.aborted) throw flow.rootCause(stopped)
   const stop = new AbortController()
   const child = execa(call.file, call.args, {
     env: call.environment,
@@ -54,53 +55,68 @@ export async function* throughProgram(
       stderr = Buffer.concat([stderr, chunk.subarray(0, stderrLimitBytes - stderr.length)])
   })
 
+  const reading = { ended: input === undefined }
   const ended = child.then((result) => {
     const end = { exitCode: result.exitCode, signal: result.signal, stderr: stderr.toString('utf8') }
-    if (result.failed && !flow.signal.aborted && !stop.signal.aborted)
+    const wasStopped = flow.signal.aborted || stop.signal.aborted
+    const byUs =
+      wasStopped &&
+      (result.signal === 'SIGTERM' ||
+        result.isForcefullyTerminated ||
+        (result.exitCode === undefined && result.signal === undefined) ||
+        [130, 137, 143].includes(result.exitCode ?? 0))
+    if (result.failed && !byUs)
       flow.fail(result.code === 'ENOENT' || result.code === 'EACCES' ? missing(call.file) : explain(end))
+    else if (!wasStopped && !reading.ended) flow.fail(explain(readTooLittle(end)))
     return end
   })
 
-  const reading = { stoppedEarly: false }
   const feeding =
     input === undefined || child.stdin === null
-      ? Promise.resolve()
-      : pipeline(noting(input, flow), child.stdin).catch(() => {
+      ? Promise.resolve('all' as const)
+      : pipeline(
+          noting(input, flow, () => {
+            reading.ended = true
+          }),
+          child.stdin,
+        ).then(
+          () => 'all' as const,
           // What went wrong is noted where it went wrong: in the input, or by the program's own end. A program that exits
           // 0 without having read its input has not done its work.
-          reading.stoppedEarly = true
-        })
+          () => 'too little' as const,
+        )
   try {
     yield* untilClosed(child.stdout)
-    await feeding
+    const read = await feeding
     const end = await ended
-    flow.signal.throwIfAborted()
-    if (reading.stoppedEarly)
-      throw explain({ ...end, stderr: end.stderr || 'it stopped reading before the end of its input' })
+    if (read === 'too little') flow.fail(explain(readTooLittle(end)))
+    if (flow.signal.aborted) throw stopped
     onExit?.(end)
   } catch (thrown) {
     flow.fail(thrown)
-    throw thrown
+    throw flow.rootCause(thrown)
   } finally {
     stop.abort()
     // A reader that stops early leaves an input that may be waiting for bytes: it is ended as well.
-    if (unreached(flow)) flow.fail(new Fault('interrupted', 'The work was stopped.'))
+    if (!child.stdout.readableEnded) flow.stop()
     await Promise.allSettled([ended, feeding])
   }
-
-  function unreached(current: Flow): boolean {
-    return !current.signal.aborted && !child.stdout.readableEnded
-  }
 }
+
+const readTooLittle = (end: ProgramEnd): ProgramEnd => ({
+  ...end,
+  stderr: end.stderr === '' ? 'it stopped reading before the end of its input' : end.stderr,
+})
 
 const missing = (file: string): Fault =>
   new Fault('program-missing', `The program ${file} is not installed, or cannot be run.`, {
     hint: 'On Debian and Ubuntu: sudo apt-get install postgresql-client age isal',
   })
 
-async function* noting(input: Bytes, flow: Flow): AsyncGenerator<Uint8Array> {
+async function* noting(input: Bytes, flow: Flow, onEnd: () => void): AsyncGenerator<Uint8Array> {
   try {
     yield* input
+    onEnd()
   } catch (thrown) {
     flow.fail(thrown)
     throw thrown

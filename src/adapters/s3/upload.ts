@@ -1,0 +1,241 @@
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3'
+import { createHash } from 'node:crypto'
+import type { ObjectKey } from '../../domain/key.ts'
+import { maxParts, partSizeFor } from '../../domain/part-size.ts'
+import { Fault } from '../../errors.ts'
+import type { Bytes, PutOptions, PutResult } from '../../ports.ts'
+import type { Connection } from './client.ts'
+import { httpStatusOf, isNotFound } from './errors.ts'
+
+/** Parts on their way at once; with the one being filled, three parts are in memory. */
+const partsInFlight = 2
+
+export const alreadyThere = (key: ObjectKey): Fault =>
+  new Fault('refused', `There is already an object ${key}, and it is not written over.`, {
+    hint: 'See what there is: oslrs-backup list',
+  })
+
+/** Entity tag without its quotes, as the manifest states it. */
+export const bareTag = (tag: string | undefined): string | undefined => tag?.replaceAll('"', '')
+
+/** See `Store.put`. A small object goes in one request, a large one in parts; each with its MD5, which the server checks. */
+export const put = async (on: Connection, key: ObjectKey, body: Bytes, options: PutOptions): Promise<PutResult> => {
+  if (options.ifAbsent && (await sizeAndTag(on, key)) !== undefined) throw alreadyThere(key)
+  const slices = sliced(body, partSizeFor(options.expectedBytes))
+  try {
+    const first = await slices.next()
+    if (first.done === true) return await putWhole(on, key, Buffer.alloc(0), options)
+    const second = await slices.next()
+    if (second.done === true) return await putWhole(on, key, first.value, options)
+    return await putInParts(on, key, rejoined([first.value, second.value], slices), options)
+  } finally {
+    await slices.return(undefined)
+  }
+}
+
+async function* rejoined(taken: readonly Buffer[], rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  yield* taken
+  yield* rest
+}
+
+/** The body in pieces of exactly `sliceBytes`, the last one shorter. */
+async function* sliced(body: Bytes, sliceBytes: number): AsyncGenerator<Buffer, undefined> {
+  let slice = Buffer.allocUnsafe(sliceBytes)
+  let filled = 0
+  for await (const chunk of body) {
+    for (let at = 0; at < chunk.byteLength;) {
+      const taken = Math.min(chunk.byteLength - at, sliceBytes - filled)
+      slice.set(chunk.subarray(at, at + taken), filled)
+      at += taken
+      filled += taken
+      if (filled === sliceBytes) {
+        yield slice
+        // The slice is on its way and not to be touched again.
+        slice = Buffer.allocUnsafe(sliceBytes)
+        filled = 0
+      }
+    }
+  }
+  if (filled > 0) yield slice.subarray(0, filled)
+  return undefined
+}
+
+const md5 = (bytes: Uint8Array): Buffer => createHash('md5').update(bytes).digest()
+
+const putWhole = async (on: Connection, key: ObjectKey, bytes: Buffer, options: PutOptions): Promise<PutResult> => {
+  const digest = md5(bytes)
+  const sent = { sizeBytes: bytes.length, etag: digest.toString('hex') }
+  try {
+    await on.client.send(
+      new PutObjectCommand({
+        Bucket: on.bucket,
+        Key: key,
+        Body: bytes,
+        ContentLength: bytes.length,
+        ContentMD5: digest.toString('base64'),
+        ContentType: options.contentType,
+        ...(options.ifAbsent ? { IfNoneMatch: '*' } : {}),
+      }),
+    )
+  } catch (thrown) {
+    // The answer to an earlier attempt may have been lost, and this one refused because that one had succeeded.
+    if (await isStored(on, key, sent)) return sent
+    throw httpStatusOf(thrown) === 412 ? alreadyThere(key) : thrown
+  }
+  return sent
+}
+
+const putInParts = async (
+  on: Connection,
+  key: ObjectKey,
+  slices: AsyncIterable<Buffer>,
+  options: PutOptions,
+): Promise<PutResult> => {
+  const upload = await begin(on, key, options.contentType)
+  const requests = new AbortController()
+  try {
+    const { digests, sizeBytes } = await sendParts(on, key, upload, slices, requests)
+    const sent = { sizeBytes, etag: `${md5(Buffer.concat(digests)).toString('hex')}-${String(digests.length)}` }
+    if (options.ifAbsent && (await sizeAndTag(on, key)) !== undefined) throw alreadyThere(key)
+    await complete(
+      on,
+      key,
+      upload,
+      digests.map((digest) => digest.toString('hex')),
+      sent,
+    )
+    return sent
+  } catch (thrown) {
+    await abandon(on, key, upload)
+    throw thrown
+  }
+}
+
+export const begin = async (on: Connection, key: ObjectKey, contentType: string): Promise<string> => {
+  const { UploadId } = await on.client.send(
+    new CreateMultipartUploadCommand({ Bucket: on.bucket, Key: key, ContentType: contentType }),
+  )
+  if (UploadId === undefined)
+    throw new Fault('storage-failed', `The storage at ${on.endpoint} began an upload without a name for it.`)
+  return UploadId
+}
+
+const sendParts = async (
+  on: Connection,
+  key: ObjectKey,
+  upload: string,
+  slices: AsyncIterable<Buffer>,
+  requests: AbortController,
+): Promise<{ digests: Buffer[]; sizeBytes: number }> => {
+  const digests: Buffer[] = []
+  const inFlight = new Set<Promise<void>>()
+  const state: { sizeBytes: number; failed?: { readonly thrown: unknown } } = { sizeBytes: 0 }
+  const send = async (bytes: Buffer, number: number): Promise<void> => {
+    const digest = md5(bytes)
+    digests[number - 1] = digest
+    await on.client.send(
+      new UploadPartCommand({
+        Bucket: on.bucket,
+        Key: key,
+        UploadId: upload,
+        PartNumber: number,
+        Body: bytes,
+        ContentLength: bytes.length,
+        ContentMD5: digest.toString('base64'),
+      }),
+      { abortSignal: requests.signal },
+    )
+  }
+  try {
+    let number = 0
+    for await (const slice of slices) {
+      if (state.failed !== undefined) break
+      number += 1
+      if (number > maxParts)
+        throw new Fault('storage-failed', 'The backup is far larger than its database: it does not fit 10,000 parts.')
+      state.sizeBytes += slice.length
+      const sending = send(slice, number)
+        .catch((thrown: unknown) => {
+          state.failed ??= { thrown }
+        })
+        .finally(() => inFlight.delete(sending))
+      inFlight.add(sending)
+      if (inFlight.size >= partsInFlight) await Promise.race(inFlight)
+    }
+    await Promise.all(inFlight)
+    if (state.failed !== undefined) throw state.failed.thrown
+    return { digests, sizeBytes: state.sizeBytes }
+  } catch (thrown) {
+    // A part that arrives after the upload was abandoned would stay for ever, so all are ended first.
+    requests.abort()
+    await Promise.allSettled(inFlight)
+    throw thrown
+  }
+}
+
+export const complete = async (
+  on: Connection,
+  key: ObjectKey,
+  upload: string,
+  tags: readonly string[],
+  sent: PutResult,
+): Promise<void> => {
+  try {
+    await on.client.send(
+      new CompleteMultipartUploadCommand({
+        Bucket: on.bucket,
+        Key: key,
+        UploadId: upload,
+        MultipartUpload: { Parts: tags.map((tag, index) => ({ PartNumber: index + 1, ETag: `"${tag}"` })) },
+      }),
+    )
+  } catch (thrown) {
+    // Its answer may have been lost: then the upload is gone because the object is there.
+    if (!(await isStored(on, key, sent))) throw thrown
+  }
+}
+
+/** Best effort: what is left behind is found by `unfinished`, and swept by its age. */
+export const abandon = async (on: Connection, key: ObjectKey, upload: string): Promise<void> => {
+  await on.client
+    .send(new AbortMultipartUploadCommand({ Bucket: on.bucket, Key: key, UploadId: upload }))
+    .catch((thrown: unknown) => {
+      if (isNotFound(thrown)) return
+      // The fault that led here is the one to tell.
+    })
+}
+
+export interface HeadFigures {
+  readonly sizeBytes: number
+  readonly tag: string | undefined
+  readonly lastModified: Date
+  /** Encrypted by the server with a key that makes the tag something else than an MD5. */
+  readonly tagIsOpaque: boolean
+}
+
+export const sizeAndTag = async (on: Connection, key: ObjectKey): Promise<HeadFigures | undefined> => {
+  try {
+    const head = await on.client.send(new HeadObjectCommand({ Bucket: on.bucket, Key: key }))
+    return {
+      sizeBytes: head.ContentLength ?? 0,
+      tag: bareTag(head.ETag),
+      lastModified: head.LastModified ?? new Date(0),
+      tagIsOpaque: head.ServerSideEncryption?.startsWith('aws:kms') === true || head.SSECustomerAlgorithm !== undefined,
+    }
+  } catch (thrown) {
+    if (isNotFound(thrown)) return undefined
+    throw thrown
+  }
+}
+
+const isStored = async (on: Connection, key: ObjectKey, sent: PutResult): Promise<boolean> => {
+  const found = await sizeAndTag(on, key).catch(() => undefined)
+  return found?.sizeBytes === sent.sizeBytes && found.tag === sent.etag
+}
