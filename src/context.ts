@@ -1,4 +1,4 @@
-import { createHmac, type KeyObject } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { ageVersion, decrypt, encrypt } from './adapters/age.ts'
 import { systemClock } from './adapters/clock.ts'
@@ -10,19 +10,26 @@ import { newSessionName, postgresDatabase } from './adapters/postgres/database.t
 import { restoreServer } from './adapters/postgres/restore-server.ts'
 import type { ListContext } from './commands/list.ts'
 import type { RestoreContext } from './commands/restore.ts'
-import type { RunContext } from './commands/run.ts'
+import type { RunContext } from './commands/run-context.ts'
 import type { Vault } from './commands/vault.ts'
 import type { ReadContext } from './commands/verify.ts'
-import { readSigningKey, readTrustedKey } from './config/keys.ts'
+import {
+  configurationWarnings,
+  keyTablesOf,
+  recipientsOf,
+  required,
+  s3SettingsOf,
+  signingKeyOf,
+  trustedKeysOf,
+} from './config/derive.ts'
 import { loadConfig, type Config } from './config/load.ts'
 import { parsePostgresUrl, type PostgresTarget } from './config/postgres-url.ts'
-import { settings, type SettingName, type Values } from './config/settings.ts'
+import { settings, type Values } from './config/settings.ts'
 import type { RetentionPeriods } from './domain/freshness.ts'
-import { parseKeyTable } from './domain/table-name.ts'
 import type { Edge } from './edge.ts'
 import { Fault } from './errors.ts'
 import { redact, type Secret } from './secret.ts'
-import type { Database, Journal, Programs, Store, TableName } from './ports.ts'
+import type { Database, Journal, Programs, Store } from './ports.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 /** Flags that every command has. */
@@ -48,12 +55,7 @@ interface NamedVault extends Omit<Vault, 'store'> {
 const openVault = async ({ openStore, ...rest }: NamedVault): Promise<Vault> => ({ ...rest, store: await openStore() })
 
 const vaultOf = (values: Values, faults: string[]): NamedVault | undefined => {
-  const trusted: KeyObject[] = []
-  for (const [index, entry] of (values.BACKUP_TRUSTED_KEYS ?? []).entries()) {
-    const key = readTrustedKey(entry)
-    if (typeof key === 'string') faults.push(`BACKUP_TRUSTED_KEYS, entry ${String(index + 1)} ${key}`)
-    else trusted.push(key)
-  }
+  const trusted = trustedKeysOf(values, faults)
   const prefix = required(values, 'BACKUP_PREFIX', faults)
   const name = required(values, 'BACKUP_NAME', faults)
   if (prefix === undefined || name === undefined) return undefined
@@ -71,70 +73,10 @@ const storeOf = (values: Values, prefix: string, faults: string[]): (() => Promi
     faults.push('Nowhere to store backups: set the S3 names, or BACKUP_STORE_DIR')
     return undefined
   }
-  const accessKey = required(values, 'S3_ACCESS_KEY', faults)
-  const secretKey = required(values, 'S3_SECRET_KEY', faults)
-  const named = {
-    endpoint: required(values, 'S3_ENDPOINT', faults),
-    bucket: required(values, 'S3_BUCKET_NAME', faults),
-  }
-  if (endpoint === undefined || named.bucket === undefined || accessKey === undefined || secretKey === undefined)
-    return undefined
-  const { BACKUP_ALLOWED_HOSTS: allowed } = values
-  if (allowed !== undefined && !allowed.some((host) => allows(host, endpoint.hostname)))
-    faults.push(`S3_ENDPOINT ${endpoint.hostname} is not among BACKUP_ALLOWED_HOSTS: backups may not be sent there`)
-  const settings = {
-    endpoint: endpoint.origin,
-    region: values.S3_REGION ?? 'us-east-1',
-    bucket: named.bucket,
-    accessKey,
-    secretKey,
-    idleMs: (values.BACKUP_STALL_SECONDS ?? 60) * 500,
-    copyInPartsAboveBytes: 5_000_000_000,
-  }
+  const settings = s3SettingsOf(values, faults)
+  if (settings === undefined) return undefined
   return async () => (await import('./adapters/s3/store.ts')).s3Store(settings, prefix)
 }
-
-const allows = (allowed: string, host: string): boolean =>
-  host === allowed || (allowed.startsWith('.') && host.endsWith(allowed))
-
-const required = <Name extends SettingName>(
-  values: Values,
-  name: Name,
-  faults: string[],
-): NonNullable<Values[Name]> | undefined => {
-  const value = values[name]
-  if (value === undefined) faults.push(`${name} is not set`)
-  return value ?? undefined
-}
-
-const recipientsOf = (values: Values, faults: string[]): readonly string[] => {
-  const recipients = values.BACKUP_AGE_RECIPIENTS ?? []
-  if (values.BACKUP_ENCRYPTION === 'none') {
-    if (recipients.length > 0)
-      faults.push('BACKUP_ENCRYPTION is "none", and BACKUP_AGE_RECIPIENTS names somebody to seal for: which is meant?')
-    return []
-  }
-  if (values.BACKUP_ENCRYPTION === 'age' && recipients.length === 0)
-    faults.push(
-      'BACKUP_AGE_RECIPIENTS is not set (or holds a fault): whom should backups be sealed for? Without encryption only with BACKUP_ENCRYPTION=none',
-    )
-  return recipients
-}
-
-const signingKeyOf = (values: Values, faults: string[]): KeyObject | undefined => {
-  if (values.BACKUP_SIGNING_KEY_FILE === undefined) return undefined
-  const key = readSigningKey(values.BACKUP_SIGNING_KEY_FILE)
-  if (typeof key !== 'string') return key
-  faults.push(`BACKUP_SIGNING_KEY_FILE ${key}`)
-  return undefined
-}
-
-const keyTablesOf = (values: Values, faults: string[]): readonly TableName[] =>
-  (values.BACKUP_KEY_TABLES ?? []).flatMap((entry, index) => {
-    const name = parseKeyTable(entry)
-    if (name === undefined) faults.push(`BACKUP_KEY_TABLES, entry ${String(index + 1)} is not a table name`)
-    return name === undefined ? [] : [name]
-  })
 
 // -- the composition
 
@@ -208,21 +150,6 @@ const warnOfIdleSettings = (config: Config, journal: Journal): void => {
   const idle = [...config.set].filter((name) => !settings[name].inEffect)
   if (idle.length > 0) journal.warn(`Set, but without effect in this version: ${idle.join(', ')}.`)
 }
-
-const configurationWarnings = (
-  values: Values,
-  recipients: readonly string[],
-  signingKey: KeyObject | undefined,
-): string[] => [
-  ...(recipients.length === 0 ? ['The backup is not encrypted (BACKUP_ENCRYPTION=none).'] : []),
-  ...(recipients.length === 1
-    ? ['Only one key can open the backup; a second one, kept offline, would survive the loss of the first.']
-    : []),
-  ...(signingKey === undefined ? ['The manifest is not signed (BACKUP_SIGNING_KEY_FILE is not set).'] : []),
-  ...(values.S3_ENDPOINT !== undefined && values.BACKUP_ALLOWED_HOSTS === undefined
-    ? ['Where backups may be sent is not pinned (BACKUP_ALLOWED_HOSTS is not set).']
-    : []),
-]
 
 /** Not the machine's id itself, which machine-id(5) asks to keep from others, but a value that only we derive from it. */
 const machineMark = (): string | null => {

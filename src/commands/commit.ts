@@ -5,7 +5,7 @@ import { asDocument, encodeManifest, type Manifest } from '../domain/manifest.ts
 import { signDocument } from '../domain/signature.ts'
 import { Fault } from '../errors.ts'
 import type { Dumper, Gzip, SourceDatabase } from '../ports.ts'
-import type { RunContext } from './run.ts'
+import type { RunContext } from './run-context.ts'
 import type { Stored } from './store-sealed.ts'
 import { readText, type Vault } from './vault.ts'
 

@@ -10,7 +10,8 @@ import { DigestMeter } from '../pipeline/digest-meter.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import { seal } from '../pipeline/seal.ts'
 import type { Bytes, SourceDatabase } from '../ports.ts'
-import type { RunContext, RunOptions } from './run.ts'
+import type { RunContext } from './run-context.ts'
+import type { RunOptions } from './run.ts'
 import { readCatalog } from './vault.ts'
 
 /** `run --dry-run`: exercises each part that a run needs, and changes nothing that stays. Every check is made. */

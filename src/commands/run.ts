@@ -1,39 +1,14 @@
-import type { KeyObject } from 'node:crypto'
 import { utcDate } from '../domain/calendar.ts'
 import { isComplete, type Catalog } from '../domain/catalog.ts'
-import type { RetentionPeriods } from '../domain/freshness.ts'
 import { makeKey, parseKey, type DataKey, type ObjectKey } from '../domain/key.ts'
 import type { Manifest } from '../domain/manifest.ts'
 import { requireDumpable, requireSameSource, sourceWarnings } from '../domain/source.ts'
 import { Fault } from '../errors.ts'
-import type { Clock, Database, Journal, Programs, SourceDatabase, TableName } from '../ports.ts'
+import type { SourceDatabase } from '../ports.ts'
 import { commit, describe, signed } from './commit.ts'
+import type { RunContext } from './run-context.ts'
 import { storeSealed } from './store-sealed.ts'
-import { readCatalog, type Vault } from './vault.ts'
-
-export interface RunContext {
-  readonly vault: Vault
-  readonly database: Database
-  readonly programs: Programs
-  readonly journal: Journal
-  readonly clock: Clock
-  /** Aborts on SIGTERM and SIGINT; its reason is the Fault to end with. */
-  readonly stop: AbortSignal
-  readonly environment: string
-  /** Empty only where BACKUP_ENCRYPTION=none was written out. */
-  readonly recipients: readonly string[]
-  readonly signingKey: KeyObject | undefined
-  readonly keyTables: readonly TableName[]
-  readonly stallMs: number
-  readonly toolVersion: string
-  /** False where another host prunes: the key here need not be able to remove anything. */
-  readonly mayRemove: boolean
-  readonly periods: RetentionPeriods
-  /** Tells machines apart without telling which: derived from machine-id(5). null where there is none. */
-  readonly machine: string | null
-  /** Sentences about the configuration that every report repeats. */
-  readonly warnings: readonly string[]
-}
+import { readCatalog } from './vault.ts'
 
 export interface RunOptions {
   /** A complete backup of the same day may be replaced. */

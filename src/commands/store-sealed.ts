@@ -7,7 +7,7 @@ import { DigestMeter } from '../pipeline/digest-meter.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import { seal } from '../pipeline/seal.ts'
 import type { AuditChainTail, Bytes, Dumper, Flow, Gzip, PutResult, Snapshot, TableName } from '../ports.ts'
-import type { RunContext } from './run.ts'
+import type { RunContext } from './run-context.ts'
 
 export interface Sealing {
   readonly snapshot: Snapshot

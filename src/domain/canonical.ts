@@ -5,7 +5,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
  * The canonical text of a JSON document, over which it is signed: exactly what `jq -cjS .` prints (jq 1.6), so that jq
  * and openssl alone can check a signature. Keys sorted, no white space, UTF-8; control characters and DEL escaped.
  *
- * Numbers must be safe integers: jq prints others in its own way. Throws RangeError for any other number, so a
+ * Numbers must be safe integers, and texts whole: jq prints others in its own way. Throws RangeError otherwise, so a
  * document that cannot be checked by others is never signed and never passes.
  */
 export const canonicalText = (value: Json): string => {
@@ -13,7 +13,10 @@ export const canonicalText = (value: Json): string => {
     if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw new RangeError('not a safe integer')
     return String(value)
   }
-  if (typeof value === 'string') return JSON.stringify(value).replaceAll('\u007f', '\\u007f')
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) throw new RangeError('half a surrogate pair')
+    return JSON.stringify(value).replaceAll('\u007f', '\\u007f')
+  }
   if (value === null || typeof value === 'boolean') return String(value)
   if (isList(value)) return `[${value.map(canonicalText).join(',')}]`
   const members = Object.entries(value).toSorted(([a], [b]) => compareByCodePoint(a, b))

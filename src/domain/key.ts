@@ -71,19 +71,20 @@ const relative = (parts: KeyParts): string => {
 export const makeKey = (layout: Layout, parts: KeyParts): ObjectKey => `${layout.prefix}${relative(parts)}` as ObjectKey
 
 const parseRelative = (text: string): KeyParts | undefined => {
+  // A label may begin with digits, so the tier says how long the period is.
   const data =
-    /^(daily|monthly)\/(\d{4}-\d{2}(?:-\d{2})?)-([A-Za-z0-9_-]{1,63})(?:\.r([1-9]\d{0,5}))?(\.sql\.gz(?:\.age|\.enc)?)$/.exec(
+    /^(?:(daily)\/(\d{4}-\d{2}-\d{2})|(monthly)\/(\d{4}-\d{2}))-([A-Za-z0-9_-]{1,63})(?:\.r([1-9]\d{0,5}))?(\.sql\.gz(?:\.age|\.enc)?)$/.exec(
       text,
     )
   if (data !== null) {
-    const [, tier, period = '', name = '', revision, ending] = data
+    const [, daily, day, , month, name = '', revision, ending] = data
     const sealing = sealings.find((candidate) => endings[candidate] === ending)
     return sealing === undefined
       ? undefined
       : {
           kind: 'data',
-          tier: tier === 'daily' ? 'daily' : 'monthly',
-          period,
+          tier: daily === undefined ? 'monthly' : 'daily',
+          period: day ?? month ?? '',
           name,
           revision: Number(revision ?? '1'),
           sealing,

@@ -28,10 +28,13 @@ const signedText = (document: SignedDocument): Buffer => {
 }
 
 /** Signs the document's canonical text without its field `signature`, which the caller then adds. */
-export const signDocument = (document: SignedDocument, privateKey: KeyObject): Signature => ({
-  keyId: keyIdOf(createPublicKey(privateKey)),
-  ed25519: sign(null, signedText(document), privateKey).toString('base64'),
-})
+export const signDocument = (document: SignedDocument, privateKey: KeyObject): Signature => {
+  if (privateKey.asymmetricKeyType !== 'ed25519') throw new TypeError('manifests are signed with Ed25519 alone')
+  return {
+    keyId: keyIdOf(createPublicKey(privateKey)),
+    ed25519: sign(null, signedText(document), privateKey).toString('base64'),
+  }
+}
 
 export type SignatureState = 'valid' | 'unsigned' | 'unknown-key' | 'wrong'
 

@@ -9,7 +9,7 @@ export const formatBytes = (bytes: number): string => {
     value /= 1000
     unit += 1
   }
-  return `${unit === 0 || value >= 99.5 ? value.toFixed(0) : value.toFixed(1)} ${units[unit] ?? ''}`
+  return `${unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)} ${units[unit] ?? ''}`
 }
 
 /** "0.4 s", "12 s", "3 min 5 s", "2 h 10 min", "3 d 4 h" */

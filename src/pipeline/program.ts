@@ -37,7 +37,7 @@ export async function* throughProgram(
   explain: Explain,
   onExit?: (end: ProgramEnd) => void,
 ): AsyncGenerator<Uint8Array> {
-  if (flow.signal.aborted) throw flow.rootCause(stopped)
+  if (isOver(flow)) throw flow.rootCause(stopped)
   const stop = new AbortController()
   const child = execa(call.file, call.args, {
     env: call.environment,
@@ -90,7 +90,7 @@ export async function* throughProgram(
     const read = await feeding
     const end = await ended
     if (read === 'too little') flow.fail(explain(readTooLittle(end)))
-    if (flow.signal.aborted) throw stopped
+    if (isOver(flow)) throw stopped
     onExit?.(end)
   } catch (thrown) {
     flow.fail(thrown)
@@ -102,6 +102,8 @@ export async function* throughProgram(
     await Promise.allSettled([ended, feeding])
   }
 }
+
+const isOver = (flow: Flow): boolean => flow.signal.aborted
 
 const readTooLittle = (end: ProgramEnd): ProgramEnd => ({
   ...end,
