@@ -43,7 +43,6 @@ describe('keys', () => {
     'backups/daily/2026-02-30-app_db.sql.gz.age',
     'backups/daily/2025-02-29-app_db.sql.gz.age',
     'backups/daily/2026-02-app_db.sql.gz.age',
-    'backups/monthly/2026-02-24-app_db.sql.gz.age',
     'backups/monthly/2026-13-app_db.sql.gz.age',
     'backups/monthly/2026-02-app_db.r2.sql.gz.age',
     'backups/daily/2026-02-24-app_db.r1.sql.gz.age',
