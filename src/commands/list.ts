@@ -1,6 +1,7 @@
 import type { Catalog } from '../domain/catalog.ts'
 import { standardMaxAgeMs, verdictOf, type RetentionPeriods, type Verdict } from '../domain/freshness.ts'
 import type { Tier } from '../domain/key.ts'
+import { earlyExpiries } from '../domain/lifecycle.ts'
 import type { Clock } from '../ports.ts'
 import { readCatalog, type Vault } from './vault.ts'
 
@@ -22,13 +23,15 @@ export interface ListResult {
   readonly verdict: Verdict
   /** A maximal age was asked for, and the newest complete backup is older (or there is none). */
   readonly stale: boolean
+  /** Sentences about what the place itself does to backups. */
+  readonly warnings: readonly string[]
   readonly now: Date
 }
 
 /** What is there, and whether that is good enough. Reads the store alone. */
 export const list = async (ctx: ListContext, asked: ListOptions): Promise<ListResult> => {
   await ctx.vault.store.check()
-  const catalog = await readCatalog(ctx.vault)
+  const [catalog, { expiryRules }] = await Promise.all([readCatalog(ctx.vault), ctx.vault.store.habits()])
   const now = ctx.clock.now()
   const verdict = verdictOf(catalog, ctx.periods, asked.maxAgeMs ?? standardMaxAgeMs, now)
   return {
@@ -36,6 +39,7 @@ export const list = async (ctx: ListContext, asked: ListOptions): Promise<ListRe
     backups: catalog.filter((backup) => asked.tier === undefined || backup.tier === asked.tier),
     verdict,
     stale: asked.maxAgeMs !== undefined && !verdict.fresh,
+    warnings: expiryRules === 'unknown' ? [] : earlyExpiries(expiryRules, ctx.vault.layout, ctx.periods),
     now,
   }
 }

@@ -1,10 +1,11 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { check, type Check } from '../domain/check.ts'
-import { makeKey } from '../domain/key.ts'
+import { makeKey, type ObjectKey } from '../domain/key.ts'
+import { earlyExpiries } from '../domain/lifecycle.ts'
 import { signDocument, signatureState } from '../domain/signature.ts'
 import { requireDumpable, requireSameSource } from '../domain/source.ts'
 import { formatBytes } from '../domain/units.ts'
-import { Fault } from '../errors.ts'
+import { asFault, Fault } from '../errors.ts'
 import { CopyMeter, metered } from '../pipeline/copy-meter.ts'
 import { DigestMeter } from '../pipeline/digest-meter.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
@@ -47,6 +48,7 @@ export const preflight = async (ctx: RunContext, asked: RunOptions): Promise<rea
     await check('encryption', () => encryption(ctx)),
     await check('signature', () => signature(ctx)),
     await check('store', () => canary(ctx)),
+    await check('store habits', () => habits(ctx)),
     await check('source', async () => {
       const { systemIdentifier } = known()
       requireSameSource(await readCatalog(ctx.vault), { systemIdentifier, environment: ctx.environment }, asked)
@@ -110,8 +112,8 @@ const signature = (ctx: RunContext): Promise<string | Pick<Check, 'state' | 'det
   return Promise.resolve(`Ed25519 key ${made.keyId}`)
 }
 
-/** Writes an object, reads it back and removes it, as a run, a restore and a prune would. */
-const canary = async (ctx: RunContext): Promise<string> => {
+/** Writes an object, reads it back, asks for it as a stranger, and removes it. */
+const canary = async (ctx: RunContext): Promise<string | Pick<Check, 'state' | 'detail' | 'hint'>> => {
   const { store, layout } = ctx.vault
   await store.check()
   const key = makeKey(layout, { kind: 'canary', id: randomUUID() })
@@ -125,15 +127,47 @@ const canary = async (ctx: RunContext): Promise<string> => {
     expectedBytes: content.length,
     ifAbsent: true,
   })
+  let removed = true
   try {
     await store.prove(key, { ...put, sha256: createHash('sha256').update(content).digest('hex') })
     const chunks: Uint8Array[] = []
     for await (const chunk of store.get(key)) chunks.push(chunk)
     if (!Buffer.concat(chunks).equals(content))
       throw new Fault('damaged', 'What the store gives back is not what was written.')
+    if (await store.isPublic(key))
+      throw new Fault(
+        'configuration',
+        `Anybody can read what lies in ${store.description}: a stranger read the canary.`,
+        {
+          hint: 'Make the bucket private (no public access, no bucket policy that allows it), or the folder 0700.',
+        },
+      )
   } finally {
-    await store.delete(key)
+    removed = await remove(ctx, key)
   }
-  if ((await store.head(key)) !== undefined) throw new Fault('storage-failed', 'A removed object is still there.')
-  return `written, read back and removed in ${store.description}`
+  return removed
+    ? `written, read back, not readable by strangers, removed; ${store.description}`
+    : {
+        state: 'warning',
+        detail: `written, read back, not readable by strangers; ${key} stays, for this key may not remove (BACKUP_PRUNE=off)`,
+      }
+}
+
+/** Where another host prunes, a key that may not remove is what one wants. */
+const remove = async ({ vault, mayRemove }: RunContext, key: ObjectKey): Promise<boolean> => {
+  try {
+    await vault.store.delete(key)
+  } catch (thrown) {
+    if (!mayRemove && asFault(thrown).code === 'credentials') return false
+    throw thrown
+  }
+  if ((await vault.store.head(key)) === undefined) return true
+  throw new Fault('storage-failed', 'A removed object is still there.')
+}
+
+const habits = async ({ vault, periods }: RunContext): Promise<string | Pick<Check, 'state' | 'detail'>> => {
+  const { versioning, objectLock, expiryRules } = await vault.store.habits()
+  const early = expiryRules === 'unknown' ? [] : earlyExpiries(expiryRules, vault.layout, periods)
+  const facts = `versioning ${versioning}, object lock ${objectLock}, lifecycle rules ${expiryRules === 'unknown' ? 'unknown' : String(expiryRules.length)}`
+  return early.length > 0 ? { state: 'warning', detail: [...early, facts].join('\n') } : facts
 }

@@ -10,12 +10,13 @@ export interface ListView {
   readonly backups: Catalog
   readonly verdict: Verdict
   readonly stale: boolean
+  readonly warnings: readonly string[]
   readonly now: Date
 }
 
 export const listOutcome = (view: ListView, paint: Paint): Outcome => ({
   exitStatus: view.stale ? 65 : 0,
-  text: `${table(view, paint)}\n\n${verdictText(view.verdict, paint)}`,
+  text: `${table(view, paint)}\n\n${verdictText(view.verdict, paint)}${view.warnings.map((warning) => `${paint.yellow(harmless(warning))}\n`).join('')}`,
   document: {
     place: view.place,
     verdict: {
@@ -26,6 +27,7 @@ export const listOutcome = (view: ListView, paint: Paint): Outcome => ({
       missingDays: view.verdict.missingDays,
       missingMonths: view.verdict.missingMonths,
     },
+    warnings: view.warnings,
     backups: view.backups.map((backup) => backupJson(backup, view.now)),
   },
 })

@@ -173,6 +173,7 @@ describe('run --dry-run', () => {
       'encryption',
       'signature',
       'store',
+      'store habits',
       'source',
     ])
     expect(checks.every((check) => check.state === 'ok')).toBe(true)
