@@ -26,11 +26,13 @@ export class Secret {
   }
 }
 
-/** `text` with every one of the secrets in it, raw or percent-encoded, replaced by `***`. */
+/** `text` with every one of the secrets in it, raw, percent-encoded or escaped for JSON, replaced by `***`. */
 export const redact = (text: string, secrets: readonly Secret[]): string =>
   secrets
-    .flatMap((secret) => [secret.reveal(), encodeURIComponent(secret.reveal())])
+    .flatMap((secret) => formsOf(secret.reveal()))
     // A one- or two-letter "secret" would blot out ordinary words and protect nothing.
     .filter((value) => value.length > 2)
     .toSorted((a, b) => b.length - a.length)
     .reduce((clean, value) => clean.replaceAll(value, '***'), text)
+
+const formsOf = (value: string): string[] => [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)]

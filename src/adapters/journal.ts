@@ -1,3 +1,4 @@
+import { harmless } from '../domain/harmless.ts'
 import { formatBytes, formatDuration } from '../domain/units.ts'
 import type { Clock, Facts, Journal, Progress } from '../ports.ts'
 
@@ -26,7 +27,7 @@ export const openJournal = (options: JournalOptions, clock: Clock): Journal => {
     const word = level === 'warn' && !options.journald ? 'Warning: ' : ''
     const text = options.terminal && !options.verbose ? sentence : `${sentence}${factText(facts)}`
     // One message is one line, whatever it holds.
-    options.write(`${mark}${word}${options.redact(text).replaceAll(/[\r\n]+/g, ' ')}\n`)
+    options.write(`${mark}${word}${harmless(options.redact(text).replaceAll(/[\r\n\t]+/g, ' '))}\n`)
   }
   return {
     info: (sentence, facts) => {

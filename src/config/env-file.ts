@@ -20,7 +20,7 @@ export const parseEnvFile = (text: string): { values: Map<string, string>; fault
   }
   const atLineEnd = (): boolean => at >= text.length || text.charAt(at) === '\n'
   const skipLine = (): void => {
-    while (!atLineEnd()) if (next() === '\\' && at < text.length) next()
+    while (!atLineEnd()) next()
     next()
   }
 
@@ -47,25 +47,25 @@ export const parseEnvFile = (text: string): { values: Map<string, string>; fault
       if (char === '\\') {
         if (at < text.length) {
           const escaped = next()
-          if (escaped !== '\n') value += escaped
+          if (escaped !== '\n' && escaped !== '\r') value += escaped
         }
         protectedLength = value.length
         afterQuoteOrStart = false
       } else if (afterQuoteOrStart && (char === '"' || char === "'")) {
         value += readQuoted(char)
         protectedLength = value.length
-      } else if (!afterQuoteOrStart || !/\s/.test(char)) {
+      } else if (!afterQuoteOrStart || !isBlank(char)) {
         value += char
         afterQuoteOrStart = false
       }
     }
     next()
-    return value.slice(0, protectedLength) + value.slice(protectedLength).trimEnd()
+    return value.slice(0, protectedLength) + value.slice(protectedLength).replace(/[ \t\r\n]+$/, '')
   }
 
   while (at < text.length) {
     const char = text.charAt(at)
-    if (/\s/.test(char)) next()
+    if (isBlank(char)) next()
     else if (char === '#' || char === ';') skipLine()
     else {
       const startLine = line
@@ -81,3 +81,6 @@ export const parseEnvFile = (text: string): { values: Map<string, string>; fault
   }
   return { values, faultyLines }
 }
+
+/** systemd's WHITESPACE: no other character is passed over. */
+const isBlank = (char: string): boolean => ' \t\r\n'.includes(char)

@@ -37,7 +37,10 @@ const readEnvFile = (asked: string | undefined, faults: string[]): Environment =
     for (const line of faultyLines) faults.push(`${path}, line ${String(line)}: is not NAME=value`)
     for (const name of values.keys())
       // A mistyped name would otherwise be a setting that silently does not hold.
-      if (/^(BACKUP|VERIFY)_/.test(name) && !names.some((known) => name === known || name === `${known}_FILE`))
+      if (
+        /^(BACKUP|VERIFY)_/.test(name) &&
+        !names.some((known) => name === known || (settings[known].secret && name === `${known}_FILE`))
+      )
         faults.push(`${path}: ${name} is not a name of the configuration`)
     return Object.fromEntries(values)
   } catch (thrown) {
@@ -72,7 +75,7 @@ export const loadConfig = <T>(
     }
   }
   const fromCredentials = (name: string): string | undefined => {
-    if (credentials === undefined) return undefined
+    if (credentials === undefined || credentials === '') return undefined
     try {
       return readSmallFile(join(credentials, name)).replace(/\r?\n$/, '')
     } catch (thrown) {

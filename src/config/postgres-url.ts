@@ -37,7 +37,8 @@ const decode = (text: string): string => {
   }
 }
 
-const place = String.raw`(?<host>\[[0-9a-fA-F:.]+\]|[^@/?#:\[\]]*)(?::(?<port>\d{1,5}))?(?:/(?<database>[^/?#]*))?(?:\?(?<query>.*))?$`
+const place = String.raw`(?<host>\[[0-9a-fA-F:.]+\]|[^@/?#:\[\]]*)(?::(?<port>\d{1,5}))?(?:/(?<database>[^@/?#]*))?(?:\?(?<query>[^@]*))?$`
+// An @ after the host must be percent-encoded, so that the last raw one always ends the password.
 // The first pattern is an ordinary URL. The second is for a password with raw / + = @ # % or spaces in it: it runs to the
 // last @ after which a host can follow.
 const patterns = [
@@ -66,14 +67,15 @@ export const parsePostgresUrl = (text: string): PostgresTarget | string => {
   if (database === '') return 'names no database'
   const user = query.get('user') ?? decode(found['user'] ?? '')
   if (user === '') return 'names no user'
-  const host = query.get('host') ?? (found['host'] ?? '').replace(/^\[|\]$/g, '')
+  const host = query.get('host') ?? decode((found['host'] ?? '').replace(/^\[|\]$/g, ''))
   if (host === '') return 'names no host'
-  const port = Number(query.get('port') ?? found['port'] ?? '5432')
-  if (!(port > 0 && port < 65536)) return 'has a port that does not exist'
+  const portText = query.get('port') ?? found['port'] ?? '5432'
+  const port = /^\d{1,5}$/.test(portText) ? Number(portText) : 0
+  if (port < 1 || port > 65_535) return 'has a port that does not exist'
   if ([user, host, database].some((part) => part.includes('\0'))) return 'holds a zero byte'
   const password = query.get('password') ?? decode(found['password'] ?? '')
   return {
-    host: decode(host),
+    host,
     port,
     user,
     password: password === '' ? undefined : new Secret(password),

@@ -69,7 +69,8 @@ const postgresUrl = parsed<PostgresTarget>(parsePostgresUrl)
 /** `age1…`: bech32 with the prefix "age" over the 32 bytes of an X25519 public key (age-encryption.org/v1). */
 export const isAgeRecipient = (value: string): boolean => {
   const decoded = bech32.decodeUnsafe(value, 90)
-  return decoded?.prefix === 'age' && bech32.fromWordsUnsafe(decoded.words)?.length === 32
+  // bech32 itself would take upper case as well; age does not.
+  return value.startsWith('age1') && decoded?.prefix === 'age' && bech32.fromWordsUnsafe(decoded.words)?.length === 32
 }
 const ageRecipients = parsed<readonly string[]>((value) => {
   const recipients = words(value)

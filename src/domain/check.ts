@@ -33,5 +33,7 @@ export const failedCheck = (name: string, fault: Fault): Check => ({
 })
 
 /** The status of the first failed check: they stand in the order in which one would mend them. */
-export const statusOfChecks = (checks: readonly Check[]): ExitStatus =>
-  checks.find((one) => one.state === 'failed')?.exitStatus ?? 0
+export const statusOfChecks = (checks: readonly Check[]): ExitStatus => {
+  const failed = checks.find((one) => one.state === 'failed')
+  return failed === undefined ? 0 : (failed.exitStatus ?? 75)
+}

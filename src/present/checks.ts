@@ -2,7 +2,8 @@ import type { Json } from '../domain/canonical.ts'
 import { statusOfChecks, type Check } from '../domain/check.ts'
 import type { ExitStatus } from '../errors.ts'
 import type { Outcome } from './outcome.ts'
-import { columns, harmless, type Paint } from './paint.ts'
+import { columns, type Paint } from './paint.ts'
+import { harmless } from '../domain/harmless.ts'
 
 const mark = (state: Check['state'], paint: Paint): string => {
   switch (state) {

@@ -3,7 +3,8 @@ import type { Backup, Catalog } from '../domain/catalog.ts'
 import type { Verdict } from '../domain/freshness.ts'
 import { formatBytes, formatCount, formatDuration } from '../domain/units.ts'
 import type { Outcome } from './outcome.ts'
-import { columns, harmless, type Paint } from './paint.ts'
+import { columns, type Paint } from './paint.ts'
+import { harmless } from '../domain/harmless.ts'
 
 export interface ListView {
   readonly place: string

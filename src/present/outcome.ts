@@ -1,6 +1,6 @@
 import type { Json } from '../domain/canonical.ts'
 import type { ExitStatus, Fault } from '../errors.ts'
-import { harmless } from './paint.ts'
+import { harmless } from '../domain/harmless.ts'
 
 /** How a command ended, for people and for machines. `document` gets `formatVersion` and its companions added. */
 export interface Outcome {

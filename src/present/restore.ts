@@ -1,7 +1,8 @@
 import type { ComparedTable } from '../domain/rows.ts'
 import { formatCount, formatDuration } from '../domain/units.ts'
 import type { Outcome } from './outcome.ts'
-import { columns, harmless, type Paint } from './paint.ts'
+import { columns, type Paint } from './paint.ts'
+import { harmless } from '../domain/harmless.ts'
 
 export interface RestoredView {
   readonly key: string

@@ -2,7 +2,8 @@ import type { Json } from '../domain/canonical.ts'
 import type { Manifest } from '../domain/manifest.ts'
 import { formatBytes, formatCount, formatDuration } from '../domain/units.ts'
 import type { Outcome } from './outcome.ts'
-import { columns, harmless, type Paint } from './paint.ts'
+import { columns, type Paint } from './paint.ts'
+import { harmless } from '../domain/harmless.ts'
 
 const plural = (count: number, one: string): string => `${formatCount(count)} ${one}${count === 1 ? '' : 's'}`
 

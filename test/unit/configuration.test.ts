@@ -174,7 +174,7 @@ describe('a secret', () => {
     const secret = new Secret('hidden')
     expect(
       [
-        `${String(secret)}`,
+        String(secret),
         JSON.stringify({ secret }),
         inspect({ secret }),
         inspect(secret, { showHidden: true, depth: 9 }),

@@ -52,7 +52,7 @@ describe('the meter is not fooled by', () => {
     ],
     ['a body with a tag of other letters', `CREATE FUNCTION f() AS $Ọ_1$\n${block}$Ọ_1$;`],
     ['a string', `SELECT 'it''s\n${block}';`],
-    ['a string with backslashes, which mean nothing', `SELECT '\\';\n${''}SELECT '\n${block}';`],
+    ['a string with backslashes, which mean nothing', `SELECT '\\';\nSELECT '\n${block}';`],
     ['an escape string', `SELECT E'\\'\n${block}\\\\';`],
     ['a string after a name that ends with e', `SELECT type'\\';SELECT '\n${block}';`],
     ['a quoted name', `CREATE TABLE "x\n${block}" (a int);`],

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { Json } from '../../src/domain/canonical.ts'
 import {
@@ -79,7 +79,7 @@ describe('a signature', () => {
     ['a list is in another order', { ...signed, list: [{ z: null, y: true }, 1] }],
     [
       'a field is removed',
-      Object.fromEntries(Object.entries(signed).filter(([name]) => name !== 'b')) as SignedDocument,
+      Object.fromEntries(Object.entries(signed).filter(([name]) => name !== 'b')),
     ],
     ['a field is added', { ...signed, c: null }],
     [
@@ -139,5 +139,10 @@ describe('a signature', () => {
     ['nesting without end', JSON.parse('['.repeat(50_000) + ']'.repeat(50_000)) as Json],
   ])('of a document that has no canonical text (%s) is wrong, and nothing is thrown', (_what, value) => {
     expect(signatureState({ ...signed, value }, [pair.publicKey])).toBe('wrong')
+  })
+
+  test('is not made with a key of another kind', () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    expect(() => signDocument(document, privateKey)).toThrow(TypeError)
   })
 })
