@@ -122,12 +122,13 @@ const programsOf = (edge: Edge, tools: PgTools, source: PostgresTarget | undefin
   }
 }
 
-const databaseOf = (config: Config, target: PostgresTarget, sessionName: string): Database =>
+const databaseOf = (edge: Edge, config: Config, target: PostgresTarget, sessionName: string): Database =>
   postgresDatabase(
     target,
     {
       lockSeconds: config.values.BACKUP_LOCK_SECONDS ?? 10,
       giveWaySeconds: config.values.BACKUP_GIVE_WAY_SECONDS ?? 30,
+      stop: edge.stop,
     },
     sessionName,
     systemClock,
@@ -190,7 +191,7 @@ export const openRun = async (edge: Edge, options: CommonOptions): Promise<Opene
     secrets: config.secrets,
     context: {
       vault: await openVault(opened(vault)),
-      database: databaseOf(config, target, sessionName),
+      database: databaseOf(edge, config, target, sessionName),
       programs: programsOf(edge, tools, target),
       journal,
       clock: systemClock,
@@ -272,8 +273,8 @@ export const openRestore = async (
     context: {
       ...context,
       clock: systemClock,
-      server: restoreServer(target, tools, sessionName),
-      target: databaseOf(config, target, sessionName),
+      server: restoreServer(target, tools, sessionName, edge.stop),
+      target: databaseOf(edge, config, target, sessionName),
     },
   }
 }

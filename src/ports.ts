@@ -49,8 +49,8 @@ export interface Store {
   readonly place: StorePlace
   /** For people: "folder /srv/backups" or "bucket oslrs at https://…". */
   readonly description: string
-  /** Checks that the store is there and may be used; throws otherwise. Writes nothing. */
-  check(): Promise<void>
+  /** Checks that the store is there and may be used so; throws otherwise. Writes nothing. */
+  check(use: 'read' | 'write'): Promise<void>
   /** All objects whose key begins with `prefix`, in no particular order, fetched page by page. Never anything else. */
   list(prefix: string): AsyncIterable<StoredObject>
   /** undefined when there is no such object. */

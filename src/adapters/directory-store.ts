@@ -87,11 +87,11 @@ export const directoryStore = (root: string, prefix: string): Store => {
   return {
     place: { endpoint: new URL(`file://${root}`).href, region: null, bucket: null },
     description: `the folder ${root}`,
-    check: () =>
+    check: (use) =>
       translating(root, async () => {
         if (!(await stat(root)).isDirectory())
           throw new Fault('configuration', `BACKUP_STORE_DIR is not a folder: ${root}`)
-        await access(root, constants.R_OK | constants.W_OK | constants.X_OK)
+        await access(root, constants.R_OK | constants.X_OK | (use === 'write' ? constants.W_OK : 0))
       }),
     list: (listPrefix) => translatingEach(root, walk(root, prefix, listPrefix)),
     head: (key) => translating(root, () => describeFile(pathOf(key), key)),
@@ -255,7 +255,12 @@ const translate = (root: string, thrown: unknown): unknown => {
       ...more,
       hint: 'After a disk error Linux mounts it so: dmesg | tail',
     })
-  if (isErrno(thrown, 'ENOENT', 'ENOTDIR'))
+  if (isErrno(thrown, 'EEXIST', 'ENOTDIR'))
+    return new Fault('configuration', `Something in ${root} is no folder where a folder of backups belongs.`, {
+      ...more,
+      hint: `See what it is: ls -l ${root}`,
+    })
+  if (isErrno(thrown, 'ENOENT'))
     return new Fault('configuration', `The folder of BACKUP_STORE_DIR does not exist: ${root}`, {
       ...more,
       hint: `Mount the disk, or make the folder: install -d -m 0700 ${root}`,

@@ -30,7 +30,7 @@ export interface ListResult {
 
 /** What is there, and whether that is good enough. Reads the store alone. */
 export const list = async (ctx: ListContext, asked: ListOptions): Promise<ListResult> => {
-  await ctx.vault.store.check()
+  await ctx.vault.store.check('read')
   const [catalog, { expiryRules }] = await Promise.all([readCatalog(ctx.vault), ctx.vault.store.habits()])
   const now = ctx.clock.now()
   const verdict = verdictOf(catalog, ctx.periods, asked.maxAgeMs ?? standardMaxAgeMs, now)

@@ -115,7 +115,7 @@ const signature = (ctx: RunContext): Promise<string | Pick<Check, 'state' | 'det
 /** Writes an object, reads it back, asks for it as a stranger, and removes it. */
 const canary = async (ctx: RunContext): Promise<string | Pick<Check, 'state' | 'detail' | 'hint'>> => {
   const { store, layout } = ctx.vault
-  await store.check()
+  await store.check('write')
   const key = makeKey(layout, { kind: 'canary', id: randomUUID() })
   const content = randomBytes(4096)
   async function* body(): Bytes {

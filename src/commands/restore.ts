@@ -7,7 +7,7 @@ import { parsePgVersion } from '../domain/version.ts'
 import { Fault } from '../errors.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import { restricted } from '../pipeline/restrict.ts'
-import { noIdentity, unseal } from '../pipeline/unseal.ts'
+import { noIdentity, unseal, whyUnopened } from '../pipeline/unseal.ts'
 import type { Bytes, Clock, Database, Flow, RestoreServer, TargetState } from '../ports.ts'
 import { readCatalog } from './vault.ts'
 import type { ReadContext } from './verify.ts'
@@ -39,7 +39,7 @@ export interface RestoreResult {
  */
 export const restore = async (ctx: RestoreContext, asked: Selector): Promise<RestoreResult> => {
   const since = ctx.clock.monotonicMs()
-  await ctx.vault.store.check()
+  await ctx.vault.store.check('read')
   const backup = select(await readCatalog(ctx.vault), asked)
   if (backup.state !== 'complete')
     throw new Fault(
@@ -111,16 +111,15 @@ const requireFree = (target: TargetState, manifest: Manifest): void => {
 /** Beside the target's name first: the name appears only when everything behind it is there. */
 const create = async (
   ctx: RestoreContext,
-  { key, manifest }: CompleteBackup,
+  backup: CompleteBackup,
   target: TargetState,
 ): Promise<readonly ComparedTable[]> => {
+  const { key, manifest } = backup
   const scratch = scratchName(target.database, ctx.clock.now())
   const { encoding, collate, ctype } = manifest.source
   await ctx.server.createDatabase({ name: scratch, encoding, collate, ctype })
   try {
-    await load(ctx, scratch, manifest, (flow) =>
-      restricted(archive(ctx, key, manifest, flow), { oneTransaction: false }),
-    )
+    await load(ctx, scratch, backup, (flow) => restricted(archive(ctx, key, manifest, flow), { oneTransaction: false }))
     const compared = await compare(ctx, scratch, manifest)
     await ctx.server.rename(scratch, target.database)
     return compared
@@ -137,10 +136,11 @@ const create = async (
 /** In one transaction that commits only after the archive has proved whole and the rows agree. */
 const fill = async (
   ctx: RestoreContext,
-  { key, manifest }: CompleteBackup,
+  backup: CompleteBackup,
   target: TargetState,
 ): Promise<readonly ComparedTable[]> => {
-  await load(ctx, target.database, manifest, (flow) =>
+  const { key, manifest } = backup
+  await load(ctx, target.database, backup, (flow) =>
     inOneTransaction(restricted(archive(ctx, key, manifest, flow), { oneTransaction: true }), manifest),
   )
   return compare(ctx, target.database, manifest)
@@ -169,7 +169,7 @@ async function* archive(
 const load = async (
   ctx: RestoreContext,
   database: string,
-  manifest: Manifest,
+  { key, manifest }: CompleteBackup,
   scriptOf: (flow: Flow) => Bytes,
 ): Promise<void> => {
   const flow = startFlow(ctx.stop)
@@ -191,7 +191,7 @@ const load = async (
     await ctx.server.load(database, watched(scriptOf(flow)), flow)
   } catch (thrown) {
     flow.fail(thrown)
-    throw flow.rootCause(thrown)
+    throw await whyUnopened(flow.rootCause(thrown), () => ctx.vault.store.get(key), manifest)
   } finally {
     stall.end()
     progress.end()

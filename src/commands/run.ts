@@ -28,7 +28,7 @@ export interface RunResult {
 
 /** Take tonight's backup. When this returns, the manifest in the store is the proof; when it throws, nothing is listed. */
 export const run = async (ctx: RunContext, asked: RunOptions): Promise<RunResult> => {
-  await ctx.vault.store.check()
+  await ctx.vault.store.check('write')
   return ctx.database.holdingLock({ giveWay: !asked.lastAttempt }, async (lock) => {
     const stop = AbortSignal.any([ctx.stop, lock.signal])
     const startedAt = ctx.clock.now()

@@ -7,7 +7,7 @@ import { metered } from '../pipeline/copy-meter.ts'
 import { DigestMeter } from '../pipeline/digest-meter.ts'
 import { drained } from '../pipeline/drained.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
-import { requireSameStored, unseal } from '../pipeline/unseal.ts'
+import { requireSameStored, unseal, whyUnopened } from '../pipeline/unseal.ts'
 import type { Journal, Programs } from '../ports.ts'
 import { readCatalog, type Vault } from './vault.ts'
 
@@ -45,7 +45,7 @@ export const verify = async (ctx: ReadContext, asked: VerifyOptions): Promise<Ve
         hint: 'Check everything up to the restore: oslrs-backup verify --depth archive',
       },
     )
-  await ctx.vault.store.check()
+  await ctx.vault.store.check('read')
   const catalog = await readCatalog(ctx.vault)
   const backups: VerifiedBackup[] = []
   for (const backup of chosen(catalog, asked.which)) {
@@ -138,7 +138,7 @@ const readArchive = async (ctx: ReadContext, { key, manifest }: CompleteBackup):
     }
   } catch (thrown) {
     flow.fail(thrown)
-    throw flow.rootCause(thrown)
+    throw await whyUnopened(flow.rootCause(thrown), () => ctx.vault.store.get(key), manifest)
   } finally {
     stall.end()
     progress.end()

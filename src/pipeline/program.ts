@@ -64,18 +64,24 @@ export async function* throughProgram(
       (result.signal === 'SIGTERM' ||
         result.isForcefullyTerminated ||
         (result.exitCode === undefined && result.signal === undefined) ||
-        [130, 137, 143].includes(result.exitCode ?? 0))
+        // pg_dump answers a SIGTERM with 1, shells and docker with these.
+        [1, 130, 137, 143].includes(result.exitCode ?? 0))
     if (result.failed && !byUs)
       flow.fail(result.code === 'ENOENT' || result.code === 'EACCES' ? missing(call.file) : explain(end))
     else if (!wasStopped && !reading.ended) flow.fail(explain(readTooLittle(end)))
     return end
   })
 
+  // Said before the input is told to stop, for its programs would take that for a fault of their own.
+  const whyItStopped = async (): Promise<void> => {
+    const end = await ended
+    if (!flow.signal.aborted && !stop.signal.aborted) flow.fail(explain(readTooLittle(end)))
+  }
   const feeding =
     input === undefined || child.stdin === null
       ? Promise.resolve('all' as const)
       : pipeline(
-          noting(input, flow, () => {
+          noting(input, flow, whyItStopped, () => {
             reading.ended = true
           }),
           child.stdin,
@@ -89,8 +95,8 @@ export async function* throughProgram(
     yield* untilClosed(child.stdout)
     const read = await feeding
     const end = await ended
-    if (read === 'too little') flow.fail(explain(readTooLittle(end)))
     if (isOver(flow)) throw stopped
+    if (read === 'too little') throw explain(readTooLittle(end))
     onExit?.(end)
   } catch (thrown) {
     flow.fail(thrown)
@@ -115,9 +121,22 @@ const missing = (file: string): Fault =>
     hint: 'On Debian and Ubuntu: sudo apt-get install postgresql-client age isal',
   })
 
-async function* noting(input: Bytes, flow: Flow, onEnd: () => void): AsyncGenerator<Uint8Array> {
+async function* noting(
+  input: Bytes,
+  flow: Flow,
+  onReaderGone: () => Promise<void>,
+  onEnd: () => void,
+): AsyncGenerator<Uint8Array> {
   try {
-    yield* input
+    for await (const chunk of input) {
+      let taken = false
+      try {
+        yield chunk
+        taken = true
+      } finally {
+        if (!taken) await onReaderGone()
+      }
+    }
     onEnd()
   } catch (thrown) {
     flow.fail(thrown)

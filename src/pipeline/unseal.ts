@@ -2,6 +2,7 @@ import type { Manifest } from '../domain/manifest.ts'
 import { Fault } from '../errors.ts'
 import type { Bytes, Flow, Gzip, Programs } from '../ports.ts'
 import { CopyMeter, metered, type Metered } from './copy-meter.ts'
+import { drained } from './drained.ts'
 import { DigestMeter } from './digest-meter.ts'
 
 export interface Unsealing {
@@ -42,6 +43,22 @@ export const noIdentity = (): Fault =>
   new Fault('configuration', 'The backup is sealed, and no private key to open it is configured.', {
     hint: 'Set BACKUP_AGE_IDENTITY_FILE to the file with the private age key (from the escrow, if the server is gone).',
   })
+
+/**
+ * The fault to tell when an archive did not open. A damaged header looks to age as if the archive were sealed for others,
+ * so before the key is blamed, the stored bytes are compared.
+ */
+export const whyUnopened = async (fault: unknown, stored: () => Bytes, manifest: Manifest): Promise<unknown> => {
+  if (!(fault instanceof Fault) || fault.code !== 'credentials') return fault
+  const meter = new DigestMeter()
+  try {
+    await drained(metered(stored(), meter))
+    requireSameStored(meter.end(), manifest)
+    return fault
+  } catch (thrown) {
+    return thrown
+  }
+}
 
 /** Size and SHA-256 of stored bytes are what the manifest states. Throws `damaged`. */
 export const requireSameStored = (

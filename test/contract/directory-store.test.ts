@@ -46,7 +46,7 @@ describe('a folder as a store', () => {
   test('must exist: an unmounted disk is not hidden by a new folder', async () => {
     const root = join(await newFolder(), 'not-mounted')
     const store = directoryStore(root, 'backups/')
-    await expect(store.check()).rejects.toMatchObject({ code: 'configuration' })
+    await expect(store.check('write')).rejects.toMatchObject({ code: 'configuration' })
     await expect(stat(root)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 

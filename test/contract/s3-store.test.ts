@@ -74,6 +74,6 @@ describe('a bucket', () => {
     ['nobody answers', { endpoint: 'http://127.0.0.1:1' }, 'storage-failed', 'trying again'],
   ])('says what is wrong when %s', async (_what, change, code, hint) => {
     const { store } = await open(change)
-    await expect(store.check()).rejects.toMatchObject({ code, hint: expect.stringContaining(hint) as string })
+    await expect(store.check('write')).rejects.toMatchObject({ code, hint: expect.stringContaining(hint) as string })
   })
 })

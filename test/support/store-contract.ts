@@ -169,7 +169,7 @@ export const storeContract = (name: string, open: () => Promise<StoreUnderTest>)
 
     test('what it does by itself can be asked, and a stranger reads nothing', async () => {
       const { store } = await open()
-      await store.check()
+      await store.check('write')
       expect(await store.habits()).toEqual({ versioning: 'off', objectLock: 'off', expiryRules: [] })
       await store.put(dataKey(1), inChunks(Buffer.from('x')), options)
       expect(await store.isPublic(dataKey(1))).toBe(false)

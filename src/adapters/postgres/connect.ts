@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { Socket } from 'node:net'
 import pg from 'pg'
 import type { PostgresTarget } from '../../config/postgres-url.ts'
 import { Fault, isErrno } from '../../errors.ts'
@@ -32,22 +33,40 @@ export const withClient = async <T>(
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> => {
   options.signal?.throwIfAborted()
-  const client = await connect(target, options)
-  const cut = (): void => void client.end().catch(() => undefined)
+  // Ours, so that they can be cut: the driver's own farewell waits for a server that may never answer.
+  const sockets: Socket[] = []
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
   options.signal?.addEventListener('abort', cut, { once: true })
+  let client: pg.Client | undefined
   try {
+    client = await connect(target, options, () => {
+      const socket = new Socket()
+      sockets.push(socket)
+      return socket
+    })
     return await work(client)
   } catch (thrown) {
     options.signal?.throwIfAborted()
-    throw translate(thrown, target)
+    throw isOfDriver(thrown) ? translate(thrown, target) : thrown
   } finally {
     options.signal?.removeEventListener('abort', cut)
+    const farewell = setTimeout(cut, farewellMs)
     // A connection that is already broken has nothing left to end.
-    await client.end().catch(() => undefined)
+    await client?.end().catch(() => undefined)
+    clearTimeout(farewell)
   }
 }
 
-const connect = async (target: PostgresTarget, options: SessionOptions): Promise<pg.Client> => {
+/** How long the server may take to close a connection. */
+const farewellMs = 2000
+
+const connect = async (
+  target: PostgresTarget,
+  options: SessionOptions,
+  newSocket: () => Socket,
+): Promise<pg.Client> => {
   const attempt = async (ssl: pg.ClientConfig['ssl']): Promise<pg.Client> => {
     const client = new pg.Client({
       host: target.host,
@@ -61,6 +80,7 @@ const connect = async (target: PostgresTarget, options: SessionOptions): Promise
       options: settingsAsOptions,
       connectionTimeoutMillis: 10_000,
       keepAlive: true,
+      stream: newSocket,
     })
     // A connection cut while idle is noticed by the next query, or by whoever listens; unheard it would end the process.
     client.on('error', () => undefined)
@@ -154,6 +174,13 @@ export const translate = (thrown: unknown, target: PostgresTarget): Fault => {
     hint: "Look at the server's log for that minute.",
   })
 }
+
+/** The server's answers and the connection's errors; what else the work throws is not the database's doing. */
+const isOfDriver = (thrown: unknown): boolean =>
+  thrown instanceof pg.DatabaseError ||
+  (thrown instanceof Error && 'syscall' in thrown && ['connect', 'read', 'write'].includes(String(thrown.syscall))) ||
+  (thrown instanceof Error &&
+    /^(Connection terminated|Client has|Client was|Query read timeout|timeout )/.test(thrown.message))
 
 const reason = (thrown: unknown, state: string): string => {
   if (isErrno(thrown, 'ECONNREFUSED')) return 'connection refused'

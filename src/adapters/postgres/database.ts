@@ -9,6 +9,8 @@ import { inSnapshot } from './snapshot.ts'
 export interface DatabaseSettings {
   readonly lockSeconds: number
   readonly giveWaySeconds: number
+  /** Cuts every session, also those that wait for a server that does not answer. */
+  readonly stop: AbortSignal
 }
 
 /** A name for this run's sessions, and no other's: how we know whom others wait for. */
@@ -20,7 +22,7 @@ export const postgresDatabase = (
   applicationName: string,
   clock: Clock,
 ): Database => ({
-  inspect: () => withClient(target, { applicationName }, (client) => inspect(client, target)),
+  inspect: () => withClient(target, { applicationName, signal: settings.stop }, (client) => inspect(client, target)),
   holdingLock: (options, work) => holdingLock(target, { ...settings, applicationName }, clock, options, work),
   inSnapshot: (signal, work) => inSnapshot(target, { ...settings, applicationName }, signal, work),
 })

@@ -10,6 +10,7 @@ export const lockKey = 8_151_642_025
 export interface LockSettings {
   readonly giveWaySeconds: number
   readonly applicationName: string
+  readonly stop: AbortSignal
 }
 
 const watchEveryMs = 3000
@@ -21,11 +22,20 @@ export const holdingLock = async <T>(
   clock: Clock,
   options: LockOptions,
   work: (lock: RunLock) => Promise<T>,
-): Promise<T> =>
-  withClient(target, { applicationName: `${settings.applicationName} lock` }, async (client) => {
+): Promise<T> => {
+  // Stopped at once until the lock is had; afterwards the work ends first, and the lock is held to its end.
+  const acquiring = new AbortController()
+  const giveUp = (): void => {
+    acquiring.abort(settings.stop.reason)
+  }
+  if (settings.stop.aborted) giveUp()
+  settings.stop.addEventListener('abort', giveUp, { once: true })
+  const session = { applicationName: `${settings.applicationName} lock`, signal: acquiring.signal }
+  return withClient(target, session, async (client) => {
     await client.query('SET idle_session_timeout = 0').catch(() => undefined) // unknown before PostgreSQL 14
     const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [lockKey])
     if (rows[0]?.locked !== true) throw await lockHeld(client)
+    settings.stop.removeEventListener('abort', giveUp)
 
     const lost = new AbortController()
     const lose = (): void => {
@@ -43,9 +53,10 @@ export const holdingLock = async <T>(
     } finally {
       client.off('end', lose)
       client.off('error', lose)
-      await watch.end()
+      watch.end()
     }
   })
+}
 
 const lockHeld = async (client: pg.Client): Promise<Fault> => {
   const { rows } = await client.query<{ since: string | null }>(
@@ -70,7 +81,7 @@ const watchWaiters = (
   clock: Clock,
   options: LockOptions,
   lost: AbortController,
-): { end(): Promise<void> } => {
+): { end(): void } => {
   let waitingSince: number | undefined
   const state = { stopped: false }
   let wake = (): void => undefined
@@ -95,7 +106,7 @@ const watchWaiters = (
         ),
       )
   }
-  const loop = (async () => {
+  void (async () => {
     const everyMs = Math.min(watchEveryMs, (settings.giveWaySeconds * 1000) / 4)
     while (!state.stopped && !lost.signal.aborted) {
       // A failing query here means a broken session, which its own events report.
@@ -111,10 +122,10 @@ const watchWaiters = (
     }
   })()
   return {
-    end: async () => {
+    end: () => {
+      // A question that is still open ends with the session.
       state.stopped = true
       wake()
-      await loop
     },
   }
 }

@@ -17,11 +17,17 @@ const countUserObjects = `
        + (SELECT count(*) FROM pg_extension WHERE extname <> 'plpgsql')
        + (SELECT count(*) FROM pg_largeobject_metadata) AS count`
 
-export const restoreServer = (target: PostgresTarget, tools: PgTools, applicationName: string): RestoreServer => {
+export const restoreServer = (
+  target: PostgresTarget,
+  tools: PgTools,
+  applicationName: string,
+  signal: AbortSignal,
+): RestoreServer => {
   // Databases are made and renamed from another one: the target may not exist, and cannot rename itself.
   const maintenance = { applicationName, database: target.database === 'postgres' ? 'template1' : 'postgres' }
 
-  const databases = <T>(work: (client: pg.Client) => Promise<T>): Promise<T> => withClient(target, maintenance, work)
+  const databases = <T>(work: (client: pg.Client) => Promise<T>): Promise<T> =>
+    withClient(target, { ...maintenance, signal }, work)
 
   const inspect = async (): Promise<TargetState> => {
     const facts = await databases(async (client) => {
@@ -37,7 +43,7 @@ export const restoreServer = (target: PostgresTarget, tools: PgTools, applicatio
       facts?.exists === true
         ? await withClient(
             target,
-            { applicationName },
+            { applicationName, signal },
             async (client) => (await client.query<{ count: number }>(countUserObjects)).rows[0]?.count ?? 0,
           )
         : 0
@@ -81,7 +87,7 @@ export const restoreServer = (target: PostgresTarget, tools: PgTools, applicatio
       await tools.run(await tools.psql(), target, database, script, flow)
     },
     countRows: (database, tables) =>
-      withClient(target, { applicationName, database }, async (client) => {
+      withClient(target, { applicationName, database, signal }, async (client) => {
         await client.query('SET statement_timeout = 0')
         const counts: (number | null)[] = []
         for (const table of tables) {
@@ -103,8 +109,9 @@ export const restoreServer = (target: PostgresTarget, tools: PgTools, applicatio
       databases(async (client) => {
         await client.query(`ALTER DATABASE ${quoted(from)} RENAME TO ${quoted(to)}`)
       }),
+    // Cleaning up goes on when all else was stopped.
     drop: (database) =>
-      databases(async (client) => {
+      withClient(target, maintenance, async (client) => {
         // A psql that was just ended may still have its session there; FORCE is known from PostgreSQL 13 on.
         const force =
           Number(

@@ -48,7 +48,7 @@ export const inSnapshot = async <T>(
             throw translate(thrown, target)
           }),
       })
-      await client.query('ROLLBACK').catch(() => undefined)
+      // The transaction ends with its session.
       return result
     }
     throw new Fault(

@@ -1,0 +1,69 @@
+import { beforeAll, describe, expect, inject, test } from 'vitest'
+import {
+  backedUpSite,
+  endOf,
+  expectFault,
+  expectNothingLeft,
+  flowingDatabase,
+  midStream,
+  sessionsEnd,
+  startAt,
+} from '../support/faults.ts'
+import { eventually, harmPg, type Harm } from '../support/faulty-programs.ts'
+import { query, urlOf } from '../support/postgres.ts'
+import { startProxy } from '../support/tcp-proxy.ts'
+
+const waiting: Harm = { call: '--section=data', stream: 'output', at: midStream, then: 'wait' }
+
+let url: string
+beforeAll(async () => {
+  url = await flowingDatabase(inject('pgPort'))
+})
+
+const ours = `FROM pg_stat_activity WHERE application_name LIKE 'oslrs-backup%' AND datname = current_database()`
+const sessionsLike = async (which: string): Promise<number> => (await query(url, `SELECT ${ours} AND ${which}`)).length
+/** Ends those of our sessions that fit; returns how many. */
+const cut = async (which: string): Promise<number> =>
+  (await query(url, `SELECT pg_terminate_backend(pid) ${ours} AND ${which}`)).length
+
+describe('the connection is cut in mid-stream', () => {
+  test.each([
+    ['of everybody', 'true', 3, /holds the lock of this run was cut|pg_dump failed|does not answer/],
+    [
+      'of the lock alone',
+      `application_name LIKE '% lock'`,
+      1,
+      'The database session that holds the lock of this run was cut',
+    ],
+    ['of pg_dump alone', `query LIKE 'COPY%'`, 1, /^pg_dump failed \(exit status 1\): .*COPY|server closed/m],
+    ['of the snapshot alone', `query LIKE '%audit_logs%'`, 1, /^pg_dump failed \(exit status 1\): .*snapshot/m],
+  ])('%s: nothing is published', async (_whose, which, sessions, sentence) => {
+    const { site, before } = await backedUpSite(url)
+    const harmed = await harmPg(site, waiting)
+    const running = startAt(site, ['run', '--replace'], harmed.environment)
+    await harmed.firing()
+    // By then the rows of the key tables may still be being counted.
+    await eventually('all sessions at work', async () => (await sessionsLike(which)) === sessions)
+    expect(await cut(which)).toBe(sessions)
+    await harmed.release()
+    expectFault(await endOf(running), 75, sentence)
+    await expectNothingLeft(site, before)
+    await sessionsEnd(url)
+  })
+
+  test('it does not answer any more, and is not closed either: the run ends all the same', async () => {
+    const { site, before } = await backedUpSite(url)
+    const proxy = await startProxy(inject('pgPort'))
+    const harmed = await harmPg(site, waiting)
+    const running = startAt(site, ['run', '--replace'], {
+      ...harmed.environment,
+      DATABASE_URL: urlOf(proxy.port, new URL(url).pathname.slice(1)),
+      BACKUP_STALL_SECONDS: '3',
+    })
+    await harmed.firing()
+    proxy.freeze()
+    await harmed.release()
+    expectFault(await endOf(running), 75, 'Nothing has moved for 3 s')
+    await expectNothingLeft(site, before)
+  })
+})
