@@ -59,16 +59,11 @@ export async function* throughProgram(
   const ended = child.then((result) => {
     const end = { exitCode: result.exitCode, signal: result.signal, stderr: stderr.toString('utf8') }
     const wasStopped = flow.signal.aborted || stop.signal.aborted
-    const byUs =
-      wasStopped &&
-      (result.signal === 'SIGTERM' ||
-        result.isForcefullyTerminated ||
-        (result.exitCode === undefined && result.signal === undefined) ||
-        // pg_dump answers a SIGTERM with 1, shells and docker with these.
-        [1, 130, 137, 143].includes(result.exitCode ?? 0))
-    if (result.failed && !byUs)
+    // A program that was stopped ends in many ways; that is no fault of its own.
+    if (wasStopped) return end
+    if (result.failed)
       flow.fail(result.code === 'ENOENT' || result.code === 'EACCES' ? missing(call.file) : explain(end))
-    else if (!wasStopped && !reading.ended) flow.fail(explain(readTooLittle(end)))
+    else if (!reading.ended) flow.fail(explain(readTooLittle(end)))
     return end
   })
 

@@ -71,11 +71,11 @@ const figuresOf = (backup: Backup): Figures => {
 const stateText = (backup: Backup, paint: Paint): string => {
   switch (backup.state) {
     case 'complete':
-      return paint.green(backup.signed ? 'complete' : 'complete, unsigned')
+      return paint.green(backup.signed ? 'complete' : 'complete unsigned')
     case 'unverified-older':
-      return paint.yellow('unverified (older)')
+      return paint.yellow('older, unverified')
     case 'orphan':
-      return paint.yellow('orphan: no manifest')
+      return paint.yellow('orphan')
     case 'damaged':
       return paint.red(`damaged: ${harmless(backup.why)}`)
   }
@@ -91,14 +91,14 @@ const table = (view: ListView, paint: Paint): string => {
       startedAt === undefined ? '' : ageText(view.now.getTime() - startedAt.getTime()),
       sizeBytes === undefined ? '' : formatBytes(sizeBytes),
       rowCount === undefined ? '' : formatCount(rowCount),
-      encryption ?? '',
+      encryption === 'aes-256-gcm' ? 'aes-gcm' : (encryption ?? ''),
       stateText(backup, paint),
     ]
   })
-  return columns(['TIER', 'DATE', 'AGE', 'SIZE', 'ROWS', 'ENCRYPTION', 'STATE'], rows, [2, 3, 4])
+  return columns(['TIER', 'DATE', 'AGE', 'SIZE', 'ROWS', 'CIPHER', 'STATE'], rows, [2, 3, 4])
 }
 
-const ageText = (ms: number): string => (ms < 0 ? 'in the future' : formatDuration(ms))
+const ageText = (ms: number): string => (ms < 0 ? 'in future' : formatDuration(ms))
 
 const verdictText = (verdict: Verdict, paint: Paint): string => {
   const limit = formatDuration(verdict.maxAgeMs)
@@ -106,7 +106,7 @@ const verdictText = (verdict: Verdict, paint: Paint): string => {
     verdict.newest === undefined || verdict.newestAgeMs === undefined
       ? paint.red('STALE: there is no complete backup.')
       : verdict.fresh
-        ? paint.green(`Fresh: the newest complete backup is ${formatDuration(verdict.newestAgeMs)} old.`)
+        ? paint.green(`Fresh: the newest complete backup is ${formatDuration(Math.max(0, verdict.newestAgeMs))} old.`)
         : verdict.newestAgeMs < 0
           ? paint.red(
               `STALE: the newest complete backup is dated ${formatDuration(-verdict.newestAgeMs)} in the future. A clock is wrong.`,

@@ -142,12 +142,12 @@ describe('list', () => {
 
   test('shows each backup in a line', () => {
     expect(linesOf(everything).slice(0, 6)).toEqual([
-      'TIER | DATE | AGE | SIZE | ROWS | ENCRYPTION | STATE',
+      'TIER | DATE | AGE | SIZE | ROWS | CIPHER | STATE',
       'daily | 2026-02-24 | 9 h 30 min | 1.0 kB | 5 | age | complete',
-      'daily | 2026-02-23 | 33 h 30 min | 346 MB | 1,234,567 | age | complete, unsigned',
+      'daily | 2026-02-23 | 33 h 30 min | 346 MB | 1,234,567 | age | complete unsigned',
       'daily | 2026-02-22 | damaged: its object is missing',
-      'daily | 2026-02-21 | 3 d 9 h | 1.0 kB | aes-256-gcm | unverified (older)',
-      'daily | 2026-02-20 | 9 h 28 min | 12 B | age | orphan: no manifest',
+      'daily | 2026-02-21 | 3 d 9 h | 1.0 kB | aes-gcm | older, unverified',
+      'daily | 2026-02-20 | 9 h 28 min | 12 B | age | orphan',
     ])
   })
 
