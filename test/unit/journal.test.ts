@@ -99,7 +99,7 @@ describe('a message', () => {
     const text = said({ terminal: true, verbose: true }, (journal) => {
       journal.warn(`pg_dump said: ${hostile}`, { fact: hostile })
     })
-     
+
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
   })
 })

@@ -13,7 +13,6 @@ import { runOutcome } from '../../src/present/run.ts'
 import {
   completeBackup,
   dataKey,
-  decoded,
   decodedOlder,
   holdings,
   layout,

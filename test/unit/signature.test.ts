@@ -77,10 +77,7 @@ describe('a signature', () => {
     ['a number becomes a text', { ...signed, a: '1' }],
     ['a value inside is altered', { ...signed, list: [1, { z: null, y: false }] }],
     ['a list is in another order', { ...signed, list: [{ z: null, y: true }, 1] }],
-    [
-      'a field is removed',
-      Object.fromEntries(Object.entries(signed).filter(([name]) => name !== 'b')),
-    ],
+    ['a field is removed', Object.fromEntries(Object.entries(signed).filter(([name]) => name !== 'b'))],
     ['a field is added', { ...signed, c: null }],
     [
       'it was made by another key under this name',

@@ -1,0 +1,85 @@
+import { execa } from 'execa'
+import { readFileSync } from 'node:fs'
+import { watchMemory, type Peak } from '../support/process-tree.ts'
+import type { Contender } from './contenders.ts'
+
+export interface Timing {
+  readonly seconds: number
+  /** Processor time of the contender's own processes. */
+  readonly clientSeconds: number
+  /** Of the PostgreSQL server, on its behalf. */
+  readonly serverSeconds: number
+  /** Of everybody else on the machine: what makes a measurement doubtful. */
+  readonly othersSeconds: number
+}
+
+/** USER_HZ, in which Linux tells processor times in /proc; the same on every architecture that matters here. */
+const ticksPerSecond = 100
+
+interface Ticks {
+  readonly machine: number
+  readonly children: number
+  readonly self: number
+  readonly server: number
+}
+
+/** proc_pid_stat(5), fields 14 to 17: user and system time of the process, and of its children that have ended. */
+const processTicks = (pid: string): { readonly own: number; readonly children: number } => {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  const [user = 0, system = 0, childUser = 0, childSystem = 0] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15)
+    .map(Number)
+  return { own: user + system, children: childUser + childSystem }
+}
+
+/** proc_stat(5): user, nice, system, idle, iowait, irq, softirq; idle and iowait are nobody's work. */
+const machineTicks = (): number => {
+  const [first = ''] = readFileSync('/proc/stat', 'latin1').split('\n')
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = first.split(/\s+/).slice(1).map(Number)
+  return user + nice + system + irq + softirq
+}
+
+/** Processor time that the whole machine has spent since it was started. */
+export const machineSeconds = (): number => machineTicks() / ticksPerSecond
+
+const ticks = (postmaster: string): Ticks => {
+  const self = processTicks('self')
+  const server = processTicks(postmaster)
+  return { machine: machineTicks(), self: self.own, children: self.children, server: server.own + server.children }
+}
+
+/** One run, timed from its start to its end; the disk has nothing left to write from before. */
+export const time = async (contender: Contender, postmaster: string): Promise<Timing> => {
+  await contender.clean()
+  await execa('sync')
+  const before = ticks(postmaster)
+  const since = performance.now()
+  await contender.start().ended
+  const seconds = (performance.now() - since) / 1000
+  // The server's process of a session ends a moment after the client that it served.
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const after = ticks(postmaster)
+  const spent = (name: keyof Ticks): number => (after[name] - before[name]) / ticksPerSecond
+  return {
+    seconds,
+    clientSeconds: spent('children'),
+    serverSeconds: spent('server'),
+    othersSeconds: Math.max(0, spent('machine') - spent('children') - spent('server') - spent('self')),
+  }
+}
+
+/** One run, not timed, with an eye on its memory. */
+export const peakOf = async (contender: Contender): Promise<Peak> => {
+  await contender.clean()
+  const { pid, ended } = contender.start()
+  if (pid === undefined) throw new Error(`${contender.name} did not start`)
+  const watch = watchMemory(pid)
+  try {
+    await ended
+  } finally {
+    watch.end()
+  }
+  return watch.end()
+}
