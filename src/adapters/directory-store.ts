@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, link, mkdir, open, opendir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { access, link, lstat, mkdir, open, opendir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { asObjectKey, type ObjectKey } from '../domain/key.ts'
 import { Fault, isErrno } from '../errors.ts'
 import type { Bytes, PutOptions, PutResult, Store, StoredObject, UnfinishedUpload } from '../ports.ts'
@@ -22,6 +23,8 @@ export const directoryStore = (root: string, prefix: string): Store => {
 
   const writeAside = async (key: ObjectKey, body: Bytes): Promise<{ path: string; sizeBytes: number }> => {
     const folder = dirname(pathOf(key))
+    // Not made by us: where a disk is not mounted, a new folder would only hide that.
+    await stat(root)
     await makeFolders(root, folder)
     const path = join(folder, `.${key.slice(key.lastIndexOf('/') + 1)}.${randomBytes(6).toString('hex')}.unfinished`)
     try {
@@ -85,7 +88,7 @@ export const directoryStore = (root: string, prefix: string): Store => {
   }
 
   return {
-    place: { endpoint: new URL(`file://${root}`).href, region: null, bucket: null },
+    place: { endpoint: pathToFileURL(root).href, region: null, bucket: null },
     description: `the folder ${root}`,
     check: (use) =>
       translating(root, async () => {
@@ -96,7 +99,7 @@ export const directoryStore = (root: string, prefix: string): Store => {
     list: (listPrefix) => translatingEach(root, walk(root, prefix, listPrefix)),
     head: (key) => translating(root, () => describeFile(pathOf(key), key)),
     get: (key, from) => translatingEach(root, get(key, from?.start ?? 0)),
-    put: (key, body, options) => translating(root, () => put(key, body, options)),
+    put: (key, body, options) => putting(root, body, (noted) => put(key, noted, options)),
     prove: (key, sent) =>
       translating(root, async () => {
         const hash = createHash('sha256')
@@ -179,12 +182,18 @@ const syncFolder = async (folder: string): Promise<void> => {
 
 const describeFile = async (path: string, key: ObjectKey): Promise<StoredObject | undefined> => {
   try {
-    const found = await stat(path)
+    const found = await lstat(path)
     return found.isFile() ? { key, sizeBytes: found.size, lastModified: found.mtime } : undefined
   } catch (thrown) {
     if (isErrno(thrown, 'ENOENT', 'ENOTDIR')) return undefined
     throw thrown
   }
+}
+
+/** An unmounted disk is no empty store: stat throws, and it is told. */
+async function* filesIn(root: string, prefix: string): AsyncGenerator<string> {
+  await stat(root)
+  yield* files(join(root, prefix.slice(0, prefix.lastIndexOf('/') + 1)))
 }
 
 async function* files(folder: string): AsyncGenerator<string> {
@@ -200,7 +209,7 @@ async function* files(folder: string): AsyncGenerator<string> {
 }
 
 async function* walk(root: string, layoutPrefix: string, prefix: string): AsyncGenerator<StoredObject> {
-  for await (const path of files(join(root, prefix.slice(0, prefix.lastIndexOf('/') + 1)))) {
+  for await (const path of filesIn(root, prefix)) {
     const text = path.slice(root.endsWith('/') ? root.length : root.length + 1)
     // Foreign files are nobody's objects here: they are not even listed.
     const key = text.startsWith(prefix) ? asObjectKey({ prefix: layoutPrefix }, text) : undefined
@@ -210,15 +219,15 @@ async function* walk(root: string, layoutPrefix: string, prefix: string): AsyncG
 }
 
 async function* unfinished(root: string, layoutPrefix: string, prefix: string): AsyncGenerator<UnfinishedUpload> {
-  for await (const path of files(join(root, prefix.slice(0, prefix.lastIndexOf('/') + 1)))) {
+  for await (const path of filesIn(root, prefix)) {
     const name = unfinishedName.exec(path.slice(path.lastIndexOf('/') + 1))?.[1]
     if (name === undefined) continue
     const key = asObjectKey(
       { prefix: layoutPrefix },
       join(dirname(path), name).slice(root.endsWith('/') ? root.length : root.length + 1),
     )
-    const found = await stat(path).catch(() => undefined)
-    if (key !== undefined && found !== undefined) yield { id: path, key, startedAt: found.mtime }
+    const found = await lstat(path).catch(() => undefined)
+    if (key?.startsWith(prefix) === true && found !== undefined) yield { id: path, key, startedAt: found.mtime }
   }
 }
 
@@ -227,6 +236,24 @@ const translating = async <T>(root: string, work: () => Promise<T>): Promise<T> 
     return await work()
   } catch (thrown) {
     throw translate(root, thrown)
+  }
+}
+
+/** As `translating`, but the body's own errors, which may be of other files, are thrown as they are. */
+const putting = async <T>(root: string, body: Bytes, work: (noted: Bytes) => Promise<T>): Promise<T> => {
+  const own: { fault?: { readonly thrown: unknown } } = {}
+  async function* noting(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* body
+    } catch (thrown) {
+      own.fault = { thrown }
+      throw thrown
+    }
+  }
+  try {
+    return await work(noting())
+  } catch (thrown) {
+    throw own.fault === undefined ? translate(root, thrown) : own.fault.thrown
   }
 }
 
@@ -255,11 +282,15 @@ const translate = (root: string, thrown: unknown): unknown => {
       ...more,
       hint: 'After a disk error Linux mounts it so: dmesg | tail',
     })
-  if (isErrno(thrown, 'EEXIST', 'ENOTDIR'))
-    return new Fault('configuration', `Something in ${root} is no folder where a folder of backups belongs.`, {
-      ...more,
-      hint: `See what it is: ls -l ${root}`,
-    })
+  if (isErrno(thrown, 'EEXIST', 'ENOTDIR', 'EISDIR', 'ENOTEMPTY', 'ERR_FS_EISDIR'))
+    return new Fault(
+      'configuration',
+      `Something stands in the way in ${root}: a file where a folder of backups belongs, or a folder where a backup does.`,
+      {
+        ...more,
+        hint: `See what it is: ls -lR ${root}`,
+      },
+    )
   if (isErrno(thrown, 'ENOENT'))
     return new Fault('configuration', `The folder of BACKUP_STORE_DIR does not exist: ${root}`, {
       ...more,
