@@ -1,4 +1,4 @@
-import type { CompleteBackup } from '../domain/catalog.ts'
+import type { Catalog, CompleteBackup } from '../domain/catalog.ts'
 import type { Manifest } from '../domain/manifest.ts'
 import { rowCheckSql, type ComparedTable } from '../domain/rows.ts'
 import { select, type Selector } from '../domain/selection.ts'
@@ -40,7 +40,8 @@ export interface RestoreResult {
 export const restore = async (ctx: RestoreContext, asked: Selector): Promise<RestoreResult> => {
   const since = ctx.clock.monotonicMs()
   await ctx.vault.store.check('read')
-  const backup = select(await readCatalog(ctx.vault), asked)
+  const catalog = await readCatalog(ctx.vault)
+  const backup = select(catalog, asked)
   if (backup.state !== 'complete')
     throw new Fault(
       'not-in-this-version',
@@ -70,7 +71,7 @@ export const restore = async (ctx: RestoreContext, asked: Selector): Promise<Res
     tables,
     largeObjects: manifest.largeObjects,
     notContained: manifest.notContained,
-    warnings: signatureWarning(ctx, manifest),
+    warnings: [...signatureWarning(ctx, manifest), ...passedOver(catalog, backup)],
     now: ctx.clock.now(),
   }
 }
@@ -225,6 +226,14 @@ const compare = async (
     })
   return compared
 }
+
+/** A newer backup that could not be used is not passed over without a word. */
+const passedOver = (catalog: Catalog, backup: CompleteBackup): string[] =>
+  catalog.flatMap((other) =>
+    other.state === 'damaged' && other.tier === 'daily' && backup.tier === 'daily' && other.period > backup.period
+      ? [`There is a newer backup, of ${other.period}, that cannot be used: ${other.why}.`]
+      : [],
+  )
 
 const signatureWarning = (ctx: RestoreContext, manifest: Manifest): string[] => {
   if (ctx.vault.trusted.length > 0) return []

@@ -72,8 +72,8 @@ export const catalogOf = (layout: Layout, holdings: Holdings, trusted: readonly 
     const place = parseKey(layout, manifestKey)
     if (place?.kind !== 'manifest') continue
     const backup = judge(layout, manifestKey, place, decoded, sizes, trusted)
-    if (backup.state !== 'damaged') spokenFor.add(backup.key)
-    else if (sizes.has(backup.key)) spokenFor.add(backup.key)
+    if (sizes.has(backup.key)) spokenFor.add(backup.key)
+    else if (backup.key === manifestKey) for (const key of dataOf(layout, place, sizes)) spokenFor.add(key)
     backups.push(backup)
   }
   for (const { key, sizeBytes, lastModified } of holdings.objects) {
@@ -95,6 +95,13 @@ export const catalogOf = (layout: Layout, holdings: Holdings, trusted: readonly 
       compare(b.period, a.period) || compare(a.tier, b.tier) || rank[a.state] - rank[b.state] || compare(a.key, b.key),
   )
 }
+
+/** Where a manifest cannot be read, it may speak for any archive of its period; none of them is an orphan then. */
+const dataOf = (layout: Layout, place: ManifestKey, sizes: ReadonlyMap<ObjectKey, number>): ObjectKey[] =>
+  [...sizes.keys()].filter((key) => {
+    const data = parseKey(layout, key)
+    return data?.kind === 'data' && data.tier === place.tier && data.period === place.period
+  })
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 

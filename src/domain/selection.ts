@@ -1,5 +1,5 @@
 import { Fault } from '../errors.ts'
-import type { Backup, Catalog, CompleteBackup, OlderBackup } from './catalog.ts'
+import { isComplete, type Backup, type Catalog, type CompleteBackup, type OlderBackup } from './catalog.ts'
 
 /** What `restore` and `verify` are asked for. There is no default here: `verify` itself chooses `latest`. */
 export type Selector =
@@ -18,14 +18,15 @@ const isUsable = (backup: Backup): backup is Usable =>
  */
 export const select = (catalog: Catalog, selector: Selector): Usable => {
   const wanted = catalog.filter((backup) => matches(backup, selector))
-  const usable = wanted.find(isUsable)
+  // A signed and complete one before any that nothing vouches for, whatever their dates.
+  const usable = wanted.find(isComplete) ?? wanted.find(isUsable)
   if (usable !== undefined) return usable
   const damaged = wanted.find((backup) => backup.state === 'damaged')
   if (damaged !== undefined)
     throw new Fault('damaged', `The backup ${damaged.key} cannot be used: ${damaged.why}.`, {
       hint: nearest(catalog, selector),
     })
-  if (wanted.length > 0)
+  if (wanted.length > 0 && selector.by !== 'latest')
     throw new Fault(
       'damaged',
       `${wanted[0]?.key ?? ''} is an orphan: no manifest speaks for it, so nothing says that it is whole.`,
@@ -39,7 +40,7 @@ export const select = (catalog: Catalog, selector: Selector): Usable => {
 const matches = (backup: Backup, selector: Selector): boolean => {
   switch (selector.by) {
     case 'latest':
-      return backup.tier === 'daily' && isUsable(backup)
+      return backup.tier === 'daily'
     case 'date':
       return backup.tier === 'daily' && backup.period === selector.date
     case 'month':

@@ -52,6 +52,9 @@ type State =
   | 'copy-line-end' // between `COPY … FROM stdin;` and its line end
   | 'copy'
 
+/** pg_dump lengthens a tag until the body does not hold it, so a body may make it long. */
+const maxTagBytes = 1024 * 1024
+
 /** A statement larger than this is no dump of ours; a function body of this size does not exist. */
 const maxStatementBytes = 256 * 1024 * 1024
 
@@ -300,7 +303,7 @@ export class DumpScanner {
       return at + 1
     }
     const mayContinue = isWord(byte) && !(this.#dollarTag === '' && byte >= 0x30 && byte <= 0x39)
-    if (mayContinue && this.#dollarTag.length < 256) {
+    if (mayContinue && this.#dollarTag.length < maxTagBytes) {
       this.#dollarTag += String.fromCharCode(byte)
       return at + 1
     }

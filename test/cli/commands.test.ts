@@ -341,3 +341,14 @@ describe('what is known and not built yet', () => {
     expect(ended.stderr).toContain('is not in this version')
   })
 })
+
+test('a newer backup that is damaged is told when an older one is restored', async () => {
+  const site = await backedUp()
+  await writeFile(join(site.store, 'backups/manifests/2999-01-01-manifest.json'), '{', { mode: 0o600 })
+  const target = urlOf(inject('pgPort'), `older_${String(process.pid)}`)
+  const { exitCode, document } = await runToolJson(['restore', '--latest', '--target-db', target], withIdentity(site))
+  expect(exitCode).toBe(0)
+  expect(document).toMatchObject({
+    warnings: [expect.stringContaining('a newer backup, of 2999-01-01, that cannot be used') as string],
+  })
+})

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { catalogOf, isComplete, type Backup, type Holdings } from '../../src/domain/catalog.ts'
-import type { DecodedManifest, Manifest } from '../../src/domain/manifest.ts'
+import { decodeManifest, type DecodedManifest, type Manifest } from '../../src/domain/manifest.ts'
 import {
   catalogOfGood,
   dataKey,
@@ -313,4 +313,10 @@ describe('the catalog', () => {
     catalogOf(layout, held, [])
     expect(held).toEqual(before)
   })
+})
+
+test('an archive whose manifest cannot be read is no orphan: the manifest may speak for it', () => {
+  const unreadable = decodeManifest('{"formatVersion": 9}')
+  const catalog = catalogOf(layout, oneDay(unreadable), [])
+  expect(catalog.map(({ state }) => state)).toEqual(['damaged'])
 })
