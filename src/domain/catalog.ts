@@ -72,8 +72,8 @@ export const catalogOf = (layout: Layout, holdings: Holdings, trusted: readonly 
     const place = parseKey(layout, manifestKey)
     if (place?.kind !== 'manifest') continue
     const backup = judge(layout, manifestKey, place, decoded, sizes, trusted)
-    if (sizes.has(backup.key)) spokenFor.add(backup.key)
-    else if (backup.key === manifestKey) for (const key of dataOf(layout, place, sizes)) spokenFor.add(key)
+    if (backup.key === manifestKey) for (const key of dataOf(layout, place, sizes)) spokenFor.add(key)
+    else if (sizes.has(backup.key)) spokenFor.add(backup.key)
     backups.push(backup)
   }
   for (const { key, sizeBytes, lastModified } of holdings.objects) {
