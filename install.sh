@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tries the tool out, tests it, and (in a later version) installs it. ./install.sh --help says how.
+# Tries the tool out, tests it, installs it and takes it away. ./install.sh --help says how.
 set -euo pipefail
 umask 022
 cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
@@ -8,24 +8,36 @@ cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
 # PostgreSQL's programs where Debian and Ubuntu put them.
 needed_to_build=(npm=npm /etc/ssl/certs/ca-certificates.crt=ca-certificates)
 needed_to_try=(pg:initdb=postgresql pg:psql=postgresql-client age=age igzip=isal openssl=openssl jq=jq)
-needed_to_test=("${needed_to_try[@]}" "${needed_to_build[@]}" strace=strace shellcheck=shellcheck)
+needed_to_test=("${needed_to_try[@]}" "${needed_to_build[@]}" strace=strace shellcheck=shellcheck promtool=prometheus setfattr=attr)
 # A whole S3 service for the tests of that store, once they are there.
 if [ -e test/support/radosgw.ts ]; then
   needed_to_test+=(ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common)
 fi
 
 # Each must run at least one test; the folders are those of test/vitest.config.ts.
-tiers=(unit contract integration cli faults)
+tiers=(unit contract integration cli faults systemd)
 
 usage() {
   cat <<'END'
 Usage: ./install.sh try     watch a throw-away PostgreSQL database go, encrypted and signed, into a store and back
        ./install.sh test    install what the tests need, and run them all
+       sudo ./install.sh [--role server|drill|both] [--from-env FILE]
+                            install for good, or upgrade, or apply a changed configuration
+       sudo ./install.sh uninstall [--purge]
        ./install.sh --help  this text
 
 For Debian 12 and Ubuntu 24.04, as root or as a user with sudo. What is missing is installed with apt, after saying so;
-PostgreSQL is installed for its programs alone, without a server that starts. Node 24 comes with the npm packages into
+PostgreSQL is installed for its programs alone (and Prometheus, for test), without a server that starts. Node 24 comes with the npm packages into
 node_modules; the node of the system is used for npm only.
+
+An installation may be repeated at any time: it prints every change that it makes, with a + before it, writes over no
+configuration, and interrupts no backup.
+  --role server     backs up every night, and watches (the first time this is meant; later the role stays as it was)
+  --role drill      restores the newest backup every month, on another host, and watches; has no database to back up
+  --role both       all of it
+  --from-env FILE   when the configuration is made: take over what the application's own file sets of our names
+  uninstall         keeps the configuration, the keys and what was remembered; --purge removes these as well.
+                    Backups are never touched.
 
 try needs no configuration and touches no database of yours. It works in a new folder under /tmp and leaves no process
 behind; the folder stays, so that you can look at it.
@@ -39,8 +51,8 @@ Exit statuses:
     0  done
    64  usage
    65  try: what came back is not what went in
-   73  refused: not in this version
-   78  something is missing and cannot be installed
+   69  uninstall: a backup is being made
+   78  something is missing and cannot be installed, or must not be so; nothing was changed
   other: that of the program that failed, which has said why
 END
 }
@@ -89,6 +101,29 @@ allow_cluster() {
   no_cluster_placed=''
 }
 
+# Debian's prometheus package brings promtool, which is all that the tests want, and a server that it would start now and at
+# every boot. policy-rc.d(8) keeps packages from starting anything while apt works; the mask keeps the server down afterwards.
+no_start=/usr/sbin/policy-rc.d
+no_start_placed=''
+forbid_services() {
+  [ -e "$no_start" ] || {
+    no_start_placed=yes
+    say '#!/bin/sh' '# While ./install.sh installs packages for its tests; removed again afterwards.' 'exit 101' |
+      as_root tee "$no_start" >/dev/null
+    as_root chmod 0755 "$no_start"
+  }
+  [ -e /etc/systemd/system/prometheus.service ] || {
+    as_root install -d -m 0755 /etc/systemd/system
+    as_root ln -s /dev/null /etc/systemd/system/prometheus.service
+    say '  (prometheus for its promtool alone: its service is masked; systemctl unmask prometheus if you want it)'
+  }
+}
+allow_services() {
+  [ -n "$no_start_placed" ] || return 0
+  as_root rm -f "$no_start"
+  no_start_placed=''
+}
+
 apt_log=''
 apt_get() { # Quiet when all goes well, and all it said when not.
   [ -n "$apt_log" ] || apt_log=$(mktemp /tmp/oslrs-apt.XXXXXX)
@@ -115,8 +150,10 @@ ensure_packages() { # SIGN=PACKAGE...
   printf '  %s\n' "${missing[@]}"
   apt_get update
   case " ${missing[*]} " in *' postgresql '*) forbid_cluster ;; esac
+  case " ${missing[*]} " in *' prometheus '*) forbid_services ;; esac
   apt_get install --no-install-recommends "${missing[@]}"
   allow_cluster
+  allow_services
 }
 
 # --- the program -------------------------------------------------------------------------------------------------------
@@ -138,8 +175,9 @@ has_bundle() {
 is_built() { has_modules && has_bundle; }
 
 # With sudo in somebody's checkout, that somebody does the work, so that node_modules and the npm cache stay theirs.
-builder=''
+builder='' builder_home=''
 choose_builder() {
+  [ -z "$builder" ] || return 0
   ((EUID == 0)) && [ "$(stat -c %u .)" != 0 ] || return 0
   local owner
   owner=$(stat -c %U .)
@@ -149,7 +187,7 @@ as_builder() {
   if [ -z "$builder" ]; then
     "$@"
   else
-    runuser -u "$builder" -- env HOME="$(getent passwd "$builder" | cut -d: -f6)" "$@"
+    runuser -u "$builder" -- env HOME="${builder_home:-$(getent passwd "$builder" | cut -d: -f6)}" "$@"
   fi
 }
 give_back() { # root had to do it: the owner has no name here, or cannot enter
@@ -209,14 +247,17 @@ ensure_built() {
 # --- try ---------------------------------------------------------------------------------------------------------------
 
 folder='' folder_matters=''
+# The folder in which install.bash has built.
+apart=''
 
 as_server_user() { # PostgreSQL refuses to run as root.
   if ((EUID == 0)); then (cd / && runuser -u postgres -- "$@"); else (cd / && "$@"); fi
 }
 
 stop_server() {
+  [ -n "${folder:-}" ] || return 0
   local data=$folder/server/data
-  [ -n "$folder" ] && [ -e "$data/postmaster.pid" ] || return 0
+  [ -e "$data/postmaster.pid" ] || return 0
   as_server_user "$pg_bin/pg_ctl" -D "$data" -m fast -w -t 30 stop >/dev/null ||
     as_server_user "$pg_bin/pg_ctl" -D "$data" -m immediate -w -t 30 stop >/dev/null
 }
@@ -227,14 +268,16 @@ clean_up() {
   set +e
   stop_server || left="Its PostgreSQL server could not be stopped: process $(head -n 1 "$folder/server/data/postmaster.pid")."
   allow_cluster
+  allow_services
   rm -f ${apt_log:+"$apt_log"} ${report:+"$report"}
-  rm -rf ${early_node:+"$early_node"}
-  if ((status != 0)) && [ -n "$folder" ]; then
+  rm -rf ${early_node:+"$early_node"} ${apart:+"$apart"}
+  if ((status != 0)) && [ -n "${folder:-}" ]; then
     if [ -n "$folder_matters" ]; then
       say '' "This did not end well (exit status $status). $left What there was is kept, to look at:" \
         "  $folder" "It can be removed with: ${sudo_word}rm -rf $folder" >&2
     else
-      rm -rf "$folder"
+      # Only what this script has made itself, whatever the name has come to mean.
+      case $folder in /tmp/oslrs-try.*) rm -rf "$folder" ;; esac
     fi
   fi
   exit "$status"
@@ -302,7 +345,7 @@ start_server() {
 }
 
 make_keys() {
-  install -d -m 0700 "$folder/keys" "$folder/store"
+  install -d -m 0700 "$folder/keys" "$folder/store" "$folder/state"
   (
     umask 077
     cd "$folder/keys"
@@ -313,8 +356,11 @@ make_keys() {
     cat >"$folder/oslrs-backup.env" <<END
 DATABASE_URL='$(url_of registry)'
 BACKUP_STORE_DIR=$folder/store
+BACKUP_STATE_DIR=$folder/state
 BACKUP_NAME=registry
 BACKUP_ENVIRONMENT=try
+# On a server each backup and each restore adds a row to audit_logs. Here two databases are compared, row for row.
+BACKUP_AUDIT=off
 # Each of these two keys opens the backups. The second is for the safe.
 BACKUP_AGE_RECIPIENTS="$(age-keygen -y server.key) $(age-keygen -y escrow.key)"
 # For restore and verify. On a real server the private key does not lie beside the backups.
@@ -366,7 +412,7 @@ try() {
   typed "bin/oslrs-backup run --env-file $env_file"
   typed "bin/oslrs-backup list --env-file $env_file"
   typed "bin/oslrs-backup verify --depth archive --env-file $env_file"
-  typed "bin/oslrs-backup restore --latest --target-db '$(url_of registry_restored)' --env-file $env_file"
+  typed "bin/oslrs-backup restore --latest --target-db '$(url_of registry_restored)' --owner postgres --env-file $env_file"
 
   heading '4. Is it the same? PostgreSQL itself compares'
   write_fingerprint_sql
@@ -393,6 +439,7 @@ try() {
   say 'The server is stopped. To look at:' \
     "  the store          $folder/store" \
     "  the manifest       $manifest" \
+    "  what it remembers  $folder/state/status.json, and metrics beside it" \
     "  the configuration  $env_file" \
     "  how it compared    $folder/fingerprint.sql" \
     "To remove all of it: ${sudo_word}rm -rf $folder" '' \
@@ -441,13 +488,13 @@ run_tests() {
   while read -r name passed failed skipped; do
     [ -n "$name" ] || continue
     printf '%-12s %7s %7s %8s\n' "$name" "$passed" "$failed" "$skipped"
-    ran[$name]=$((passed + failed))
+    ran[$name]=$((passed + failed + skipped))
     all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed)) all_skipped=$((all_skipped + skipped))
   done <<<"$counts"
   say ''
   for tier in "${tiers[@]}"; do
     if ((${ran[$tier]:-0} == 0)); then
-      say "No test of the tier \"$tier\" ran: that is a failure."
+      say "There is no test of the tier \"$tier\": that is a failure."
       ((status > 0)) || status=1
     fi
   done
@@ -465,12 +512,15 @@ run_tests() {
 sudo_word=''
 if ((EUID == 0)) && [ -n "${SUDO_USER:-}" ]; then sudo_word='sudo '; fi
 
-if (($# > 1)); then end 64 "One command at a time, please: $*" 'See: ./install.sh --help'; fi
+alone() { (($# == 1)) || end 64 "\"$1\" takes no arguments: $*" 'See: ./install.sh --help'; }
 case ${1-} in
-  try) try ;;
-  test) run_tests ;;
-  -h | --help) usage ;;
-  '') end 73 'This version does not install itself on a server yet: that comes later. Nothing was changed.' \
-    'To watch it work: ./install.sh try. To use it from this folder: README.md, "A first backup in a minute".' ;;
+  try) alone "$@"; try ;;
+  test) alone "$@"; run_tests ;;
+  -h | --help) alone "$@"; usage ;;
+  '' | --role | --from-env | uninstall)
+    # shellcheck source=systemd/install.bash
+    . systemd/install.bash
+    if [ "${1-}" = uninstall ]; then uninstall "${@:2}"; else install_here "$@"; fi
+    ;;
   *) end 64 "\"$1\" is no command of this script." 'See: ./install.sh --help' ;;
 esac

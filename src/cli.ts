@@ -1,5 +1,6 @@
+import { createInterface } from 'node:readline'
 import { Fault } from './errors.ts'
-import { main } from './program.ts'
+import { main } from './program/main.ts'
 
 /** The edge of the process: the only file that touches `process`. */
 
@@ -31,11 +32,30 @@ const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
       }),
   )
 
+/** A terminal that is closed instead of answering has typed nothing. */
+const ask = (question: string): Promise<string> =>
+  new Promise((resolve) => {
+    const terminal = createInterface({ input: process.stdin, output: process.stderr })
+    terminal.on('close', () => {
+      resolve('')
+    })
+    // Otherwise the terminal's own Ctrl-C would be taken for a key.
+    terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+    stop.signal.addEventListener('abort', () => {
+      terminal.close()
+    })
+    terminal.question(question, (line) => {
+      resolve(line)
+      terminal.close()
+    })
+  })
+
 const status = main({
   argv: process.argv.slice(2),
   environment: process.env,
   stdout: { write: (text) => void process.stdout.write(text), isTerminal: process.stdout.isTTY },
   stderr: { write: (text) => void process.stderr.write(text), isTerminal: process.stderr.isTTY },
+  ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
   stop: stop.signal,
   zlibVersion: process.versions.zlib,
 })

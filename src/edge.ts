@@ -5,6 +5,8 @@ export interface Edge {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly stdout: Out
   readonly stderr: Out
+  /** Asks whoever sits at the terminal, on stderr, and returns the line typed; undefined: nobody does. */
+  readonly ask: ((question: string) => Promise<string>) | undefined
   /** Aborts on SIGTERM and SIGINT, with the Fault to end with. */
   readonly stop: AbortSignal
   /** Of the zlib in this node. */

@@ -63,12 +63,15 @@ export interface Store {
    */
   put(key: ObjectKey, body: Bytes, options: PutOptions): Promise<PutResult>
   /**
-   * Proves that the stored object is the bytes that were sent: by the store's own entity tag where that says it, else by
-   * reading it back. Throws `damaged` when it is not.
+   * Proves that the stored object is the bytes that were sent: by the store's own entity tag where that says it, else (and
+   * where `etag` is null) by reading it back. Throws `damaged` when it is not.
    */
   prove(key: ObjectKey, sent: PutResult & { readonly sha256: string }): Promise<void>
-  /** A second object with the same bytes, made without sending them again where the store can. Like `put` otherwise. */
-  copy(from: ObjectKey, to: ObjectKey, options: { readonly ifAbsent: boolean }): Promise<void>
+  /**
+   * A second object with the same bytes, made without sending them again where the store can. Like `put` otherwise: what
+   * it returns is what the store then shows, and no proof.
+   */
+  copy(from: ObjectKey, to: ObjectKey, options: { readonly ifAbsent: boolean }): Promise<PutResult>
   /** Removes an object; no error when there is none. */
   delete(key: ObjectKey): Promise<void>
   /** Uploads that were begun under the prefix and never ended. */
@@ -111,6 +114,13 @@ export interface SourceDatabase {
   readonly encoding: string
   readonly collate: string
   readonly ctype: string
+  /** What a restore of it needs of a server. */
+  readonly requires: {
+    /** Names, without those that every database has. */
+    readonly extensions: readonly string[]
+    /** What only a superuser can make: "the event trigger watch". */
+    readonly superuser: readonly string[]
+  }
   /** Sentences: why a dump by this role would fail or be incomplete. */
   readonly blockers: readonly string[]
   /** Sentences: worth knowing, no hindrance. */
@@ -219,43 +229,6 @@ export interface Programs {
   encrypt(input: Bytes, recipients: readonly string[], flow: Flow): Bytes
   /** Throws `damaged` when the input is not a whole age file, `credentials` when the identity does not open it. */
   decrypt(input: Bytes, identityFile: string, flow: Flow): Bytes
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// The server to restore into
-
-export interface TargetState {
-  readonly host: string
-  readonly database: string
-  readonly user: string
-  readonly serverVersion: string
-  readonly serverMajor: number
-  readonly exists: boolean
-  /** How many tables, views, functions, types and the like of users it holds; 0 where it does not exist. */
-  readonly userObjects: number
-  readonly mayCreateDatabases: boolean
-}
-
-export interface NewDatabase {
-  readonly name: string
-  readonly encoding: string
-  readonly collate: string
-  readonly ctype: string
-}
-
-/** Names of databases are given as they are; the adapter quotes them. */
-export interface RestoreServer {
-  /** Throws `version` when the psql here must not be used. */
-  psqlVersion(): Promise<string>
-  inspect(): Promise<TargetState>
-  /** From template0. Throws `version` when the server does not know the encoding or locale. */
-  createDatabase(database: NewDatabase): Promise<void>
-  /** Runs the script to its end, stopping at the first error; then it throws `restore-failed`, `rights` or `mismatch`. */
-  load(database: string, script: Bytes, flow: Flow): Promise<void>
-  /** Rows now in each table (of partitioned ones: with their partitions), in order; null where the table does not exist. */
-  countRows(database: string, tables: readonly TableName[]): Promise<readonly (number | null)[]>
-  rename(from: string, to: string): Promise<void>
-  drop(database: string): Promise<void>
 }
 
 // ---------------------------------------------------------------------------------------------------------------

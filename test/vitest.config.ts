@@ -1,26 +1,27 @@
 import { defineConfig } from 'vitest/config'
 
-/** The tiers. Those with servers start them once, in support/servers.ts; a tier that cannot start fails. */
-const tier = (name: string, folders: readonly string[], servers: boolean) => ({
+/** The tiers. Those with servers start them once, in their setup; a tier that cannot start fails. */
+const tier = (name: string, folders: readonly string[], setup?: string) => ({
   test: {
     name,
     root: import.meta.dirname,
     include: folders.map((folder) => `${folder}/**/*.test.ts`),
-    setupFiles: ['support/no-warnings.ts'],
-    ...(servers ? { globalSetup: ['support/servers.ts'] } : {}),
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    setupFiles: ['support/no-warnings.ts', ...(setup === undefined ? [] : ['support/no-midnight.ts'])],
+    ...(setup === undefined ? {} : { globalSetup: [setup] }),
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 })
 
 export default defineConfig({
   test: {
     projects: [
-      tier('unit', ['unit', 'property', 'arch'], false),
-      tier('contract', ['contract'], false),
-      tier('integration', ['integration'], true),
-      tier('cli', ['cli'], true),
-      tier('faults', ['faults'], true),
+      tier('unit', ['unit', 'property', 'arch']),
+      tier('contract', ['contract']),
+      tier('integration', ['integration'], 'support/servers.ts'),
+      tier('cli', ['cli'], 'support/servers.ts'),
+      tier('faults', ['faults'], 'support/servers.ts'),
+      tier('systemd', ['systemd'], 'support/systemd-tier.ts'),
     ],
     pool: 'forks',
     maxWorkers: 2,

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { asObjectKey, type ObjectKey } from '../domain/key.ts'
 import { Fault, isErrno } from '../errors.ts'
+import { keepingOwnFaults } from '../pipeline/own-faults.ts'
 import type { Bytes, PutOptions, PutResult, Store, StoredObject, UnfinishedUpload } from '../ports.ts'
 
 /** An unfinished object lies beside its place under this name until it is whole. Such names parse as no key. */
@@ -99,7 +100,12 @@ export const directoryStore = (root: string, prefix: string): Store => {
     list: (listPrefix) => translatingEach(root, walk(root, prefix, listPrefix)),
     head: (key) => translating(root, () => describeFile(pathOf(key), key)),
     get: (key, from) => translatingEach(root, get(key, from?.start ?? 0)),
-    put: (key, body, options) => putting(root, body, (noted) => put(key, noted, options)),
+    put: (key, body, options) =>
+      keepingOwnFaults(
+        body,
+        (kept) => put(key, kept, options),
+        (thrown) => translate(root, thrown),
+      ),
     prove: (key, sent) =>
       translating(root, async () => {
         const hash = createHash('sha256')
@@ -118,9 +124,7 @@ export const directoryStore = (root: string, prefix: string): Store => {
           )
       }),
     copy: (from, to, options) =>
-      translating(root, async () => {
-        await put(to, get(from, 0), { contentType: '', expectedBytes: 0, ifAbsent: options.ifAbsent })
-      }),
+      translating(root, () => put(to, get(from, 0), { contentType: '', expectedBytes: 0, ...options })),
     delete: (key) =>
       translating(root, async () => {
         await rm(pathOf(key), { force: true })
@@ -236,24 +240,6 @@ const translating = async <T>(root: string, work: () => Promise<T>): Promise<T> 
     return await work()
   } catch (thrown) {
     throw translate(root, thrown)
-  }
-}
-
-/** As `translating`, but the body's own errors, which may be of other files, are thrown as they are. */
-const putting = async <T>(root: string, body: Bytes, work: (noted: Bytes) => Promise<T>): Promise<T> => {
-  const own: { fault?: { readonly thrown: unknown } } = {}
-  async function* noting(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* body
-    } catch (thrown) {
-      own.fault = { thrown }
-      throw thrown
-    }
-  }
-  try {
-    return await work(noting())
-  } catch (thrown) {
-    throw own.fault === undefined ? translate(root, thrown) : own.fault.thrown
   }
 }
 

@@ -63,7 +63,8 @@ async function* throughTransform(transform: Transform, input: Bytes, flow: Flow)
     if (flow.signal.aborted) throw stopped
   } catch (thrown) {
     await feeding
-    flow.fail(thrown)
+    // A gzip that is cut off is told by the transform alone, when all of the input has gone in well.
+    flow.fail(thrown instanceof Fault ? thrown : damaged(thrown))
     throw flow.rootCause(thrown)
   } finally {
     flow.signal.removeEventListener('abort', end)

@@ -34,6 +34,7 @@ const waysOut =
 export class PgTools {
   readonly #settings: PgToolSettings
   readonly #journal: Journal
+  readonly #found = new Map<string, Promise<readonly Installed[]>>()
 
   constructor(settings: PgToolSettings, journal: Journal) {
     this.#settings = settings
@@ -44,12 +45,7 @@ export class PgTools {
   async dumperFor(target: PostgresTarget, source: SourceDatabase): Promise<Dumper> {
     const installed = await this.#installed('pg_dump')
     const best = bestDumper(installed, source.serverMajor)
-    if (best === undefined)
-      throw new Fault(
-        'version',
-        `The server is PostgreSQL ${source.serverVersion}, and the newest pg_dump here is ${newest(installed).version.text}: an older pg_dump cannot dump a newer server.`,
-        { hint: waysOut },
-      )
+    if (best === undefined) throw tooOld(source.serverVersion, installed)
     const run = (args: readonly string[], flow: Flow): Bytes =>
       throughProgram(this.#call(best.call, target, args), undefined, flow, explainDump, (end) => {
         for (const line of saidLines(end)) this.#journal.warn(`pg_dump said: ${line}`)
@@ -72,6 +68,21 @@ export class PgTools {
       dump: (section, snapshotId, flow) => run([...common, `--section=${section}`, `--snapshot=${snapshotId}`], flow),
       dumpSchema: (flow) => run([...common, '--schema-only'], flow),
     }
+  }
+
+  /** The schema of a database as it is now, with owners and grants. Throws as `dumperFor`. */
+  async schemaWithRights(target: PostgresTarget, serverMajor: number, flow: Flow): Promise<Bytes> {
+    const best = bestDumper(await this.#installed('pg_dump'), serverMajor)
+    if (best === undefined) throw tooOld(String(serverMajor), await this.#installed('pg_dump'))
+    const args = [
+      '--format=plain',
+      '--schema-only',
+      '--no-password',
+      '--encoding=UTF8',
+      `--lock-wait-timeout=${String(this.#settings.lockSeconds)}s`,
+      `--dbname=${connectionString(target, { applicationName: this.#settings.applicationName })}`,
+    ]
+    return throughProgram(this.#call(best.call, target, args), undefined, flow, explainDump)
   }
 
   /** The newest psql. Throws `version` when it does not know `\restrict`. */
@@ -106,6 +117,29 @@ export class PgTools {
     await drained(throughProgram(this.#call(psql.call, target, args), script, flow, explainPsql))
   }
 
+  /**
+   * The rows of one table as pg_dump would write them: text format, in a session with the settings that pg_dump makes.
+   * `columns` are quoted already, as COPY statements list them.
+   */
+  async *copyOut(
+    psql: Installed,
+    target: PostgresTarget,
+    database: string,
+    query: string,
+    flow: Flow,
+  ): AsyncGenerator<Uint8Array> {
+    const args = [
+      '--no-psqlrc',
+      '--no-password',
+      '--quiet',
+      '--set=ON_ERROR_STOP=1',
+      "--command=SET client_encoding = 'UTF8'; SET DateStyle = ISO; SET IntervalStyle = POSTGRES; SET extra_float_digits = 1; SET synchronize_seqscans = off; SET row_security = off; SET search_path = ''",
+      `--command=${query}`,
+      `--dbname=${connectionString(target, { applicationName: this.#settings.applicationName, database })}`,
+    ]
+    yield* throughProgram(this.#call(psql.call, target, args), undefined, flow, explainPsql)
+  }
+
   #call(program: readonly string[], target: PostgresTarget, args: readonly string[]): ProgramCall {
     const [file = '', ...first] = program
     const password = target.password === undefined ? {} : { PGPASSWORD: target.password.reveal() }
@@ -117,7 +151,14 @@ export class PgTools {
     return { ...(command.length > 0 ? commandEnvironment : {}), ...environment, PGPASSFILE: noPasswordFile }
   }
 
-  async #installed(name: 'pg_dump' | 'psql'): Promise<Installed[]> {
+  /** Looked for once: what is installed does not change while we run. */
+  #installed(name: 'pg_dump' | 'psql'): Promise<readonly Installed[]> {
+    const found = this.#found.get(name) ?? this.#lookFor(name)
+    this.#found.set(name, found)
+    return found
+  }
+
+  async #lookFor(name: 'pg_dump' | 'psql'): Promise<Installed[]> {
     const { command, environment } = this.#settings
     const calls =
       command.length > 0
@@ -148,6 +189,13 @@ export class PgTools {
     return installed
   }
 }
+
+const tooOld = (serverVersion: string, installed: readonly Installed[]): Fault =>
+  new Fault(
+    'version',
+    `The server is PostgreSQL ${serverVersion}, and the newest pg_dump here is ${newest(installed).version.text}: an older pg_dump cannot dump a newer server.`,
+    { hint: waysOut },
+  )
 
 const newest = (installed: readonly Installed[]): Installed =>
   installed.reduce((best, next) =>
@@ -207,9 +255,17 @@ const explainDump: Explain = (end) => {
 const explainPsql: Explain = (end) => {
   const found = /psql:<stdin>:(\d+): ERROR: +([0-9A-Z]{5}): ([^\n]*)/.exec(end.stderr)
   if (found === null) {
+    if (end.stderr.includes('backslash commands are restricted'))
+      return new Fault(
+        'restore-failed',
+        'The archive holds a command for psql itself, which no dump does: it is forged.',
+        {
+          hint: 'Nothing was changed. Find out who could write to the store.',
+        },
+      )
     const isConnection = /connection to server|server closed the connection/.test(end.stderr)
     return new Fault(
-      isConnection ? 'database-unavailable' : 'restore-failed',
+      isConnection ? 'database-unavailable' : 'program-failed',
       `psql failed (${howItEnded(end)})${isConnection ? ': the connection to the server was lost' : ''}.`,
       {
         hint: 'Nothing was changed. Look at the server’s log for that minute.',
@@ -220,6 +276,15 @@ const explainPsql: Explain = (end) => {
   if (state === rowsDiffer)
     return new Fault('mismatch', `${words}.`, { hint: 'Nothing was changed: the target is as it was.' })
   const tellable = !/^(22|23|P0)/.test(state)
+  // Out of disk or memory, shut down, a broken disk: the server's trouble, and not the dump's (appendix A, classes 53, 57, 58, XX).
+  if (/^(53|57|58|XX)/.test(state))
+    return new Fault(
+      'database-unavailable',
+      `The server gave up at line ${line} of the dump (SQLSTATE ${state}): ${words.slice(0, 300)}.`,
+      {
+        hint: 'Nothing was changed. Look at the server’s log for that minute, and at its disk.',
+      },
+    )
   return new Fault(
     state === '42501' ? 'rights' : 'restore-failed',
     `The server refused line ${line} of the dump (SQLSTATE ${state})${tellable ? `: ${words.slice(0, 300)}` : ''}.`,

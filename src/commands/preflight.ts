@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { check, type Check } from '../domain/check.ts'
 import { makeKey, type ObjectKey } from '../domain/key.ts'
 import { earlyExpiries } from '../domain/lifecycle.ts'
-import { signDocument, signatureState } from '../domain/signature.ts'
+import { signDocument } from '../domain/signature.ts'
 import { requireDumpable, requireSameSource } from '../domain/source.ts'
 import { formatBytes } from '../domain/units.ts'
 import { asFault, Fault } from '../errors.ts'
@@ -12,11 +12,14 @@ import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import { seal } from '../pipeline/seal.ts'
 import type { Bytes, SourceDatabase } from '../ports.ts'
 import type { RunContext } from './run-context.ts'
+import type { ToldContext } from './run-told.ts'
 import type { RunOptions } from './run.ts'
-import { readCatalog } from './vault.ts'
+import { requireSigner } from './signer.ts'
+import { tellingChecks } from './telling-checks.ts'
+import { readCatalog, type Vault } from './vault.ts'
 
 /** `run --dry-run`: exercises each part that a run needs, and changes nothing that stays. Every check is made. */
-export const preflight = async (ctx: RunContext, asked: RunOptions): Promise<readonly Check[]> => {
+export const preflight = async (ctx: ToldContext, asked: RunOptions): Promise<readonly Check[]> => {
   const source = await ctx.database.inspect().catch((thrown: unknown) => ({ thrown }))
   const known = (): SourceDatabase => {
     if ('thrown' in source)
@@ -46,7 +49,7 @@ export const preflight = async (ctx: RunContext, asked: RunOptions): Promise<rea
     }),
     await check('dump, seal', () => trialDump(ctx, known())),
     await check('encryption', () => encryption(ctx)),
-    await check('signature', () => signature(ctx)),
+    await check('signature', () => Promise.resolve(signature(ctx))),
     await check('store', () => canary(ctx)),
     await check('store habits', () => habits(ctx)),
     await check('source', async () => {
@@ -54,6 +57,7 @@ export const preflight = async (ctx: RunContext, asked: RunOptions): Promise<rea
       requireSameSource(await readCatalog(ctx.vault), { systemIdentifier, environment: ctx.environment }, asked)
       return `environment ${ctx.environment}, cluster ${systemIdentifier ?? 'unknown'}`
     }),
+    ...(await tellingChecks(ctx)),
     ...[...ctx.warnings, ...('thrown' in source ? [] : source.warnings)].map((detail): Check => ({
       name: 'note',
       state: 'warning',
@@ -92,24 +96,11 @@ const encryption = async (ctx: RunContext): Promise<string | Pick<Check, 'state'
   return detail
 }
 
-const signature = (ctx: RunContext): Promise<string | Pick<Check, 'state' | 'detail'>> => {
-  if (ctx.signingKey === undefined)
-    return Promise.resolve({ state: 'warning', detail: 'no signing key: manifests are not signed' })
-  const document = { canary: 1 }
-  const made = signDocument(document, ctx.signingKey)
-  const state =
-    ctx.vault.trusted.length === 0
-      ? 'valid'
-      : signatureState({ ...document, signature: { ...made } }, ctx.vault.trusted)
-  if (state !== 'valid')
-    throw new Fault(
-      'configuration',
-      'What this host signs, it does not itself trust: BACKUP_TRUSTED_KEYS lacks the public half of BACKUP_SIGNING_KEY_FILE.',
-      {
-        hint: `Add the public key of the key ${made.keyId}: openssl pkey -in FILE -pubout -outform DER | tail -c 32 | base64`,
-      },
-    )
-  return Promise.resolve(`Ed25519 key ${made.keyId}`)
+const signature = ({ vault, signingKey }: RunContext): string | Pick<Check, 'state' | 'detail'> => {
+  requireSigner(vault, signingKey, 'A backup')
+  return signingKey === undefined
+    ? { state: 'warning', detail: 'no signing key: manifests are not signed' }
+    : `Ed25519 key ${signDocument({ canary: 1 }, signingKey).keyId}`
 }
 
 /** Writes an object, reads it back, asks for it as a stranger, and removes it. */
@@ -165,9 +156,17 @@ const remove = async ({ vault, mayRemove }: RunContext, key: ObjectKey): Promise
   throw new Fault('storage-failed', 'A removed object is still there.')
 }
 
-const habits = async ({ vault, periods }: RunContext): Promise<string | Pick<Check, 'state' | 'detail'>> => {
+const habits = async ({ vault, policy, mayRemove }: RunContext): Promise<string | Pick<Check, 'state' | 'detail'>> => {
+  // Only pruning asks for unfinished uploads, and a key that may not ask would fail there.
+  const unfinished = mayRemove ? `, unfinished uploads ${String(await countUnfinished(vault))}` : ''
   const { versioning, objectLock, expiryRules } = await vault.store.habits()
-  const early = expiryRules === 'unknown' ? [] : earlyExpiries(expiryRules, vault.layout, periods)
-  const facts = `versioning ${versioning}, object lock ${objectLock}, lifecycle rules ${expiryRules === 'unknown' ? 'unknown' : String(expiryRules.length)}`
+  const early = expiryRules === 'unknown' ? [] : earlyExpiries(expiryRules, vault.layout, policy)
+  const facts = `versioning ${versioning}, object lock ${objectLock}, lifecycle rules ${expiryRules === 'unknown' ? 'unknown' : String(expiryRules.length)}${unfinished}`
   return early.length > 0 ? { state: 'warning', detail: [...early, facts].join('\n') } : facts
+}
+
+const countUnfinished = async ({ store, layout }: Vault): Promise<number> => {
+  let count = 0
+  for await (const _ of store.unfinished(layout.prefix)) count += 1
+  return count
 }

@@ -1,15 +1,18 @@
 import { requireSameRows, tableCountsOf, treeOf, type KeyTableCount } from '../domain/rows.ts'
 import type { ObjectKey } from '../domain/key.ts'
 import type { Manifest } from '../domain/manifest.ts'
-import { Fault } from '../errors.ts'
+import { tableNameText } from '../domain/table-name.ts'
+import { asFault, Fault } from '../errors.ts'
 import { CopyMeter, metered, type Metered } from '../pipeline/copy-meter.ts'
 import { DigestMeter } from '../pipeline/digest-meter.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import { seal } from '../pipeline/seal.ts'
 import type { AuditChainTail, Bytes, Dumper, Flow, Gzip, PutResult, Snapshot, TableName } from '../ports.ts'
+import type { Course } from './course.ts'
 import type { RunContext } from './run-context.ts'
 
 export interface Sealing {
+  readonly course: Course
   readonly snapshot: Snapshot
   readonly dumper: Dumper
   readonly gzip: Gzip
@@ -24,11 +27,13 @@ export interface Stored {
   readonly put: PutResult & { readonly sha256: string }
   readonly plain: Metered
   readonly tableCounts: Manifest['tableCounts']
+  readonly keyTables: Manifest['keyTables']
   readonly auditChain: AuditChainTail | null
 }
 
 /** Dump, count, compress, seal, store and prove, in one pass. Publishes nothing unless every part has ended well. */
 export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored> => {
+  job.course.enter('dump')
   const flow = startFlow(job.stop)
   const stall = watchForStall(flow, ctx.stallMs)
   const progress = ctx.journal.progress('Backing up', job.expectedPlainBytes)
@@ -70,10 +75,19 @@ export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored
     )
     const proved = { ...put, sha256: sealedMeter.end().sha256 }
     stall.end()
-    await ctx.vault.store.prove(job.key, proved)
-    const { auditChain } = await counting
+    job.course.figures({ bytes: meter.sizeBytes, stored_bytes: put.sizeBytes })
+    job.course.enter('prove')
+    job.course.figures({ bytes: put.sizeBytes })
+    await prove(ctx, job.key, proved)
+    const { counts, auditChain } = await counting
     if (plain === undefined) throw new Fault('dump-failed', 'The dump was stored before its figures were known.')
-    return { put: proved, plain, tableCounts: tableCountsOf(plain.tables, job.snapshot.tables), auditChain }
+    return {
+      put: proved,
+      plain,
+      tableCounts: tableCountsOf(plain.tables, job.snapshot.tables),
+      keyTables: counts.map((table) => ({ name: tableNameText(table), rows: table.rows })),
+      auditChain,
+    }
   } catch (thrown) {
     // Whatever the store or a program made of it, the first fault of the flow is the news.
     flow.fail(thrown)
@@ -81,6 +95,20 @@ export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored
   } finally {
     stall.end()
     progress.end()
+  }
+}
+
+/** What arrived damaged has not been lost: tonight's database is still there, and another attempt is worth it. */
+const prove = async (ctx: RunContext, key: ObjectKey, sent: Stored['put']): Promise<void> => {
+  try {
+    await ctx.vault.store.prove(key, sent)
+  } catch (thrown) {
+    const { code, message } = asFault(thrown)
+    if (code !== 'damaged') throw thrown
+    throw new Fault('storage-failed', message, {
+      hint: 'The backup does not count. It is worth trying again; if it stays, the storage is at fault.',
+      cause: thrown,
+    })
   }
 }
 

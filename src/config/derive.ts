@@ -12,7 +12,9 @@ export const required = <Name extends SettingName>(
   faults: string[],
 ): NonNullable<Values[Name]> | undefined => {
   const value = values[name]
-  if (value === undefined) faults.push(`${name} is not set`)
+  // What was set and is wrong has been told already.
+  const isTold = faults.some((fault) => fault.startsWith(`${name} `) || fault.startsWith(`${name}:`))
+  if (value === undefined && !isTold) faults.push(`${name} is not set`)
   return value ?? undefined
 }
 

@@ -12,14 +12,14 @@ export const readSigningKey = (path: string): KeyObject | string => {
   }
 }
 
-/** A trusted public key: 32 bytes in base64, or the path of a PEM file (begins with `/`). */
+/**
+ * A trusted public key: 32 bytes in base64, or the absolute path of a PEM file. A key in base64 may begin with `/` as well,
+ * so that form is asked first.
+ */
 export const readTrustedKey = (entry: string): KeyObject | string => {
-  if (!entry.startsWith('/')) {
-    const raw = Buffer.from(entry, 'base64')
-    return raw.length === 32 && raw.toString('base64') === entry
-      ? publicKeyFromRaw(raw)
-      : 'is neither 32 bytes in base64 nor an absolute path'
-  }
+  const raw = Buffer.from(entry, 'base64')
+  if (raw.length === 32 && raw.toString('base64') === entry) return publicKeyFromRaw(raw)
+  if (!entry.startsWith('/')) return 'is neither 32 bytes in base64 nor an absolute path'
   try {
     const pem = readFileSync(entry, 'utf8')
     // node would derive the public key from a private one without a word; a private key has no place here.

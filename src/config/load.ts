@@ -9,13 +9,14 @@ export const standardEnvFile = '/etc/oslrs-backup/oslrs-backup.env'
 
 export interface Config {
   readonly values: Values
-  /** Which names were set by somebody, as opposed to left at their standard value. */
-  readonly set: ReadonlySet<SettingName>
   /** Everything that must not be printed, for `redact`. */
   readonly secrets: readonly Secret[]
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
+
+export const isSettingName = (text: string): text is SettingName => Object.hasOwn(settings, text)
+
 const names = Object.keys(settings) as SettingName[]
 
 const readSmallFile = (path: string): string => {
@@ -28,6 +29,15 @@ const whyUnreadable = (thrown: unknown): string => {
   if (isErrno(thrown, 'EACCES', 'EPERM')) return 'permission denied'
   if (isErrno(thrown, 'EISDIR')) return 'it is a folder'
   return thrown instanceof Error ? thrown.message : 'it cannot be read'
+}
+
+/** What a file in the manner of our own says, whatever its names are. Throws Fault `configuration`. */
+export const readForeignEnvFile = (path: string): ReadonlyMap<string, string> => {
+  try {
+    return parseEnvFile(readSmallFile(path)).values
+  } catch (thrown) {
+    throw new Fault('configuration', `The file ${path} cannot be read: ${whyUnreadable(thrown)}.`, { cause: thrown })
+  }
 }
 
 const readEnvFile = (asked: string | undefined, faults: string[]): Environment => {
@@ -61,6 +71,20 @@ export const loadConfig = <T>(
   envFile: string | undefined,
   derive: (values: Values, faults: string[]) => T,
 ): Config & { readonly derived: T } => {
+  const { faults, ...config } = loadWhatHolds(environment, envFile, derive)
+  if (faults.length > 0) throw configurationFault(faults)
+  return config
+}
+
+/**
+ * As `loadConfig`, without throwing: what is at fault counts as not set. For those who must tell of a failure, which may be
+ * the configuration's own.
+ */
+export const loadWhatHolds = <T>(
+  environment: Environment,
+  envFile: string | undefined,
+  derive: (values: Values, faults: string[]) => T,
+): Config & { readonly derived: T; readonly faults: readonly string[] } => {
   const faults: string[] = []
   const file = readEnvFile(envFile, faults)
   const credentials = environment['CREDENTIALS_DIRECTORY']
@@ -102,12 +126,10 @@ export const loadConfig = <T>(
   }
 
   const values: Partial<Record<SettingName, unknown>> = {}
-  const set = new Set<SettingName>()
   const secrets: Secret[] = []
   for (const name of names) {
     const setting: Setting<unknown> = settings[name]
     const value = given(name)
-    if (value !== undefined) set.add(name)
     const text = value ?? setting.standard
     if (text === undefined) continue
     const result = setting.parse.safeParse(text)
@@ -118,8 +140,7 @@ export const loadConfig = <T>(
     }
   }
   const derived = derive(values as Values, faults)
-  if (faults.length > 0) throw configurationFault(faults)
-  return { values: values as Values, set, secrets, derived }
+  return { values: values as Values, secrets, derived, faults }
 }
 
 const secretsWithin = (value: unknown): Secret[] => {

@@ -2,7 +2,10 @@ import { bech32 } from '@scure/base'
 import { parseCommandString } from 'execa'
 import { z } from 'zod'
 import { Secret } from '../secret.ts'
+import { deliverable } from '../domain/addresses.ts'
+import { parseSender, type MailAddress } from './mail-address.ts'
 import { parsePostgresUrl, type PostgresTarget } from './postgres-url.ts'
+import { parseSmtpUrl, type SmtpServer } from './smtp-url.ts'
 
 /** One name of the configuration: how it is read, and what the README's table says of it. */
 export interface Setting<T> {
@@ -13,21 +16,17 @@ export interface Setting<T> {
   readonly secret: boolean
   /** For the README: a sentence or two. */
   readonly about: string
-  /** False while this version reads and checks the name but has nothing yet that uses it: `run` then says so. */
-  readonly inEffect: boolean
 }
 
 interface More {
   readonly standard?: string
   readonly secret?: true
-  readonly notYet?: true
 }
 const setting = <T>(parse: z.ZodType<T, string>, about: string, more: More = {}): Setting<T> => ({
   parse,
   about,
   standard: more.standard,
   secret: more.secret === true,
-  inEffect: more.notYet !== true,
 })
 
 const text = z.string()
@@ -63,6 +62,31 @@ const parseEndpoint = (value: string): URL | string => {
     return 'must begin with https://: over http anybody on the way could read the keys'
   return url
 }
+
+/** Kept as a Secret: whoever knows it can say that all is well. */
+export interface PingUrl {
+  readonly host: string
+  readonly url: Secret
+}
+const parsePingUrl = (value: string): PingUrl | string => {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url === undefined || !['https:', 'http:'].includes(url.protocol)) return 'must be a URL that begins with https://'
+  if (url.protocol === 'http:' && !loopback.test(url.hostname)) return 'must begin with https://'
+  if (url.search !== '' || url.hash !== '') return 'must have no ? and no #: /start and /fail are put at its end'
+  return { host: url.host, url: new Secret(url.href.replace(/\/+$/, '')) }
+}
+
+const emailAddress = text.transform((value, context) => {
+  const address = deliverable(value)
+  if (address !== undefined) return address
+  context.addIssue({ code: 'custom', message: 'is not an address that can be delivered' })
+  return z.NEVER
+})
+const alertAddresses = parsed<readonly string[]>((value) => {
+  const entries = value.split(/[\s,;]+/).filter((word) => word !== '')
+  const faulty = entries.findIndex((entry) => deliverable(entry) === undefined)
+  return faulty < 0 ? entries : `entry ${String(faulty + 1)} is not an address that can be delivered`
+})
 
 const postgresUrl = parsed<PostgresTarget>(parsePostgresUrl)
 
@@ -150,8 +174,8 @@ export const settings = {
   ),
   BACKUP_ENCRYPTION_KEY: setting(
     matching(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits').transform((value) => new Secret(value)),
-    'The key of backups made by the previous system (`.sql.gz.enc`). Never used for new ones.',
-    { notYet: true, secret: true },
+    'The key of backups made by the previous system (`.sql.gz.enc`), 64 hex digits. Never used for new ones.',
+    { secret: true },
   ),
   BACKUP_KEY_TABLES: setting(
     parsed<readonly string[]>((value) => words(value)),
@@ -162,16 +186,13 @@ export const settings = {
   BACKUP_MONTHLY_MONTHS: setting(wholeNumber(1, 1200), 'How many monthly backups are kept.', { standard: '84' }),
   BACKUP_KEEP_AT_LEAST: setting(wholeNumber(1, 3660), 'This many good dailies stay, however old they are.', {
     standard: '3',
-    notYet: true,
   }),
-  BACKUP_PRUNE: setting(choice('on', 'off'), '`off`: this host never removes a backup.', {
-    standard: 'on',
-    notYet: true,
-  }),
-  BACKUP_AUDIT: setting(choice('on', 'off'), '`off`: write no rows into `audit_logs`.', {
-    standard: 'on',
-    notYet: true,
-  }),
+  BACKUP_PRUNE: setting(
+    choice('on', 'off'),
+    '`off`: this host never removes a backup, and its key to the store needs no right to; another host prunes.',
+    { standard: 'on' },
+  ),
+  BACKUP_AUDIT: setting(choice('on', 'off'), '`off`: write no rows into `audit_logs`.', { standard: 'on' }),
   BACKUP_SIGNING_KEY_FILE: setting(
     absolutePath,
     'PEM file (PKCS #8) with the Ed25519 key that signs each manifest. Stays on the server.',
@@ -180,27 +201,57 @@ export const settings = {
     parsed<readonly string[]>((value) => (words(value).length > 0 ? words(value) : 'names no key')),
     'Public Ed25519 keys that manifests must be signed with: each 32 bytes in base64, or the path of a PEM file; separated by commas. Where set, an unsigned or wrongly signed backup is damaged and is not restored.',
   ),
-  BACKUP_ALERT_EMAILS: setting(text, 'Further addresses that are told, separated by commas.', { notYet: true }),
-  VERIFY_DATABASE_URL: setting(postgresUrl, 'Server on which the drill makes its scratch database.', {
-    notYet: true,
-    secret: true,
-  }),
-  RESEND_API_KEY: setting(secret, 'Key for sending mail through Resend.', { notYet: true, secret: true }),
-  SMTP_URL: setting(secret, 'Mail server, as a URL.', { notYet: true, secret: true }),
-  EMAIL_FROM: setting(text, 'Sender of the mails.', { notYet: true }),
-  HEALTHCHECK_URL: setting(secret, "Address of a dead-man's switch.", { notYet: true, secret: true }),
-  BACKUP_STATE_DIR: setting(absolutePath, 'Folder for what the tool remembers between nights.', {
-    standard: '/var/lib/oslrs-backup',
-    notYet: true,
-  }),
+  BACKUP_ALERT_EMAILS: setting(
+    alertAddresses,
+    'Addresses that are told besides the administrators in the database, separated by commas.',
+  ),
+  VERIFY_DATABASE_URL: setting(
+    postgresUrl,
+    'Server on which drills make their scratch databases (`oslrs_verify_…`, always dropped), by its maintenance database: `postgres://oslrs_drill:password@127.0.0.1/postgres`. The role needs CREATEDB; a superuser makes one without rights for each drill. Not set: a private cluster below `BACKUP_STATE_DIR`.',
+    { secret: true },
+  ),
+  SMTP_URL: setting(
+    parsed<SmtpServer>(parseSmtpUrl),
+    'Mail server: `smtps://user:password@host:465` (TLS from the first byte) or `smtp://user:password@host:587` (STARTTLS, required unless the server is this machine). `?ca=/path/to/ca.pem` where its certificate is of an authority of your own.',
+    { secret: true },
+  ),
+  RESEND_API_KEY: setting(
+    secret,
+    'Key for sending mail through Resend, where `SMTP_URL` is not set: `smtp.resend.com`, port 2465, else 465.',
+    { secret: true },
+  ),
+  EMAIL_FROM: setting(
+    parsed<MailAddress>(parseSender),
+    'Sender of the mails: an address, or `OSLRS Backup <backup@oyo.gov.ng>`.',
+  ),
+  EMAIL_FROM_ADDRESS: setting(
+    emailAddress,
+    "The application's name for the sender's address, where `EMAIL_FROM` is not set.",
+  ),
+  EMAIL_FROM_NAME: setting(
+    matching(/^[^"<>\r\n]{1,200}$/, 'must be a name, without quotes, angle brackets and line ends'),
+    "The sender's name, with `EMAIL_FROM_ADDRESS`.",
+  ),
+  HEALTHCHECK_URL: setting(
+    parsed<PingUrl>(parsePingUrl),
+    "Address of a dead-man's switch, by the protocol of healthchecks.io: `/start`, success and `/fail` are told to it. `https`, or `http` to this machine itself.",
+    { secret: true },
+  ),
+  BACKUP_STATE_DIR: setting(
+    absolutePath,
+    'Folder for what the tool remembers between nights: `status.json` and the metrics; and for the private cluster of a drill. It must exist; without it a backup works, and says so.',
+    { standard: '/var/lib/oslrs-backup' },
+  ),
   BACKUP_PG_COMMAND: setting(
     parsed<readonly string[]>((value) => parseCommandString(value)),
     'Put before `pg_dump` and `psql`, as an argument list and never through a shell; for development, for example `docker exec -i -e PGPASSWORD oslsr_postgres`.',
   ),
   BACKUP_RETRY_WAITS: setting(
-    matching(/^\d{1,6}(,\d{1,6})*$/, 'must be seconds, separated by commas'),
-    'Seconds between the attempts of a night.',
-    { standard: '60,300,900', notYet: true },
+    matching(/^\d{1,6}(,\d{1,6})*$/, 'must be seconds, separated by commas').transform((value) =>
+      value.split(',').map(Number),
+    ),
+    "Seconds before a night's second, third and fourth attempt. It stands in the unit, which wins over the file, and its first number is the unit's `RestartSec=`: change both together, in a drop-in.",
+    { standard: '60,300,900' },
   ),
   BACKUP_STALL_SECONDS: setting(
     wholeNumber(1, 86_400),
@@ -216,7 +267,7 @@ export const settings = {
   ),
   BACKUP_GIVE_WAY_SECONDS: setting(
     wholeNumber(1, 86_400),
-    'When another session has waited on the backup for this long, the backup gives way and is tried again later.',
+    'When another session has waited on the backup for this long, the backup gives way and is tried again later. A restore waits as long for the sessions in a database that it replaces.',
     { standard: '30' },
   ),
 } as const satisfies Record<string, Setting<unknown>>

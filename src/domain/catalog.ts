@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { utcDate } from './calendar.ts'
 import {
   makeKey,
   parseKey,
@@ -44,8 +45,10 @@ export interface DamagedBackup extends Found {
   readonly manifestKey: ObjectKey
   /** Why, as the end of a sentence: "its object is missing". */
   readonly why: string
+  /** What is at fault. Where the object is missing, nothing more can be lost. */
+  readonly fault: 'manifest' | 'signature' | 'object' | 'missing-object'
 }
-/** Data that no manifest speaks for: an interrupted run, or a replaced backup. */
+/** Data that no manifest speaks for: an interrupted run, a replaced backup, or one that the previous system left so. */
 export interface OrphanBackup extends Found {
   readonly state: 'orphan'
   readonly sizeBytes: number
@@ -114,29 +117,36 @@ const judge = (
   trusted: readonly KeyObject[],
 ): Backup => {
   const { tier, period } = place
-  const damaged = (why: string, key: ObjectKey = manifestKey): DamagedBackup => ({
+  const damaged = (fault: DamagedBackup['fault'], why: string, key: ObjectKey = manifestKey): DamagedBackup => ({
     state: 'damaged',
     tier,
     period,
     key,
     manifestKey,
     why,
+    fault,
   })
-  if (decoded.kind === 'unreadable') return damaged(decoded.why)
+  if (decoded.kind === 'unreadable') return damaged('manifest', decoded.why)
 
   const data = ownDataKey(layout, place, decoded)
-  if (data === undefined) return damaged('its manifest speaks of another backup')
+  if (data === undefined) return damaged('manifest', 'its manifest speaks of another backup')
   const key = makeKey(layout, data)
+  const misfit = decoded.kind === 'current' ? misfitOf(place, decoded.manifest) : olderMisfitOf(data, decoded.manifest)
+  if (misfit !== undefined) return damaged('manifest', misfit, key)
   if (decoded.kind === 'current' && trusted.length > 0) {
     const state = signatureState(decoded.document, trusted)
-    if (state === 'unsigned') return damaged('its manifest is not signed', key)
-    if (state === 'unknown-key') return damaged('its manifest is signed with a key that is not trusted here', key)
-    if (state === 'wrong') return damaged('its manifest was altered after it was signed', key)
+    if (state === 'unsigned') return damaged('signature', 'its manifest is not signed', key)
+    if (state === 'unknown-key')
+      return damaged('signature', 'its manifest is signed with a key that is not trusted here', key)
+    if (state === 'wrong') return damaged('signature', 'its manifest was altered after it was signed', key)
   }
   const size = sizes.get(key)
-  if (size === undefined) return damaged('its object is missing', key)
-  if (size !== decoded.manifest.sizeBytes)
-    return damaged(`its object has ${String(size)} bytes, and should have ${String(decoded.manifest.sizeBytes)}`, key)
+  if (size === undefined) return damaged('missing-object', 'its object is missing', key)
+  const stated = decoded.manifest.sizeBytes
+  if (size !== stated)
+    return damaged('object', `its object has ${String(size)} bytes, and should have ${String(stated)}`, key)
+  if (size < leastArchiveBytes)
+    return damaged('object', `its object, of ${String(size)} bytes, is too small to hold any dump`, key)
   return decoded.kind === 'older'
     ? { state: 'unverified-older', tier, period, key, manifestKey, manifest: decoded.manifest, sealing: data.sealing }
     : {
@@ -149,6 +159,22 @@ const judge = (
         signed: decoded.manifest.signature !== undefined,
       }
 }
+
+/** A gzip of nothing has 20 bytes, and that of the dump of an empty database several hundred. */
+const leastArchiveBytes = 100
+
+const misfitOf = ({ tier, period }: ManifestKey, manifest: Manifest): string | undefined => {
+  if (manifest.retentionTier !== tier) return `its manifest says that it is a ${manifest.retentionTier}`
+  return utcDate(new Date(manifest.timestamp)).startsWith(period)
+    ? undefined
+    : 'its manifest states the time of another backup'
+}
+
+/** What the previous system wrote is encrypted exactly where the object's name says so. */
+const olderMisfitOf = (data: DataKey, manifest: OlderManifest): string | undefined =>
+  data.sealing === (manifest.encryption?.algorithm ?? 'none')
+    ? undefined
+    : 'its manifest does not say how its object is encrypted'
 
 /**
  * The data key that a manifest speaks for: only ever one of its own period. A monthly of the previous system carries a

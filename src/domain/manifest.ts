@@ -48,7 +48,15 @@ const manifestSchema = z.object({
   tool: z.object({ version: shortText, pgDump: shortText, compressor: shortText, machine: shortText.nullable() }),
   plain: z.object({ sizeBytes: count, sha256 }),
   tables: z.array(z.object({ name: tableName, rows: count, bytes: count, sha256 })).max(100_000),
+  /** Rows of every key table that there is, counted by SQL, those of its partitions included. */
+  keyTables: z.array(z.object({ name: tableName, rows: count })).max(10_000),
+  /** Sentences: why this backup looked ruined when it was made, see domain/anomaly.ts. */
+  anomalies: z.array(shortText).max(1000),
   largeObjects: count,
+  /** What a restore needs of a server: extensions by name, and things that only a superuser can make. */
+  requires: z
+    .object({ extensions: z.array(shortText).max(1000), superuser: z.array(shortText).max(10_000) })
+    .optional(),
   encryption: z.object({ algorithm: z.enum(['age', 'none']), recipients: z.array(shortText).max(100) }),
   storage: z.object({
     endpoint: shortText,
@@ -67,6 +75,13 @@ const manifestSchema = z.object({
 /** Manifests of the previous system: the first block, and how it encrypted. */
 const olderManifestSchema = z.object({
   ...olderFields,
+  // What it did not count it may have left out; that says nothing against the backup.
+  tableCounts: z.object({
+    users: count.nullable().default(null),
+    respondents: count.nullable().default(null),
+    auditLogs: count.nullable().default(null),
+    submissions: count.nullable().default(null),
+  }),
   formatVersion: z.undefined().optional(),
   encryption: z
     .object({
@@ -74,7 +89,7 @@ const olderManifestSchema = z.object({
       ivHex: z.string().regex(/^[0-9a-fA-F]{24}$/),
       authTagHex: z.string().regex(/^[0-9a-fA-F]{32}$/),
     })
-    .optional(),
+    .nullish(),
 })
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T

@@ -1,5 +1,12 @@
 import { Fault } from '../errors.ts'
-import { isComplete, type Backup, type Catalog, type CompleteBackup, type OlderBackup } from './catalog.ts'
+import {
+  isComplete,
+  type Backup,
+  type Catalog,
+  type CompleteBackup,
+  type OlderBackup,
+  type OrphanBackup,
+} from './catalog.ts'
 
 /** What `restore` and `verify` are asked for. There is no default here: `verify` itself chooses `latest`. */
 export type Selector =
@@ -17,7 +24,7 @@ const isUsable = (backup: Backup): backup is Usable =>
  * asked for is there and cannot be used.
  */
 export const select = (catalog: Catalog, selector: Selector): Usable => {
-  const wanted = catalog.filter((backup) => matches(backup, selector))
+  const wanted = inOrder(catalog.filter((backup) => matches(backup, selector)))
   // A signed and complete one before any that nothing vouches for, whatever their dates.
   const usable = wanted.find(isComplete) ?? wanted.find(isUsable)
   if (usable !== undefined) return usable
@@ -37,10 +44,45 @@ export const select = (catalog: Catalog, selector: Selector): Usable => {
   throw new Fault('no-such-backup', `There is no backup ${describe(selector)}.`, { hint: nearest(catalog, selector) })
 }
 
+/**
+ * As `select`, for a restore. What nothing vouches for is taken only where `allowUnverified` says so, and an archive
+ * without any manifest only where it alone is meant: nobody gets one by asking for the latest.
+ */
+export const selectToRestore = (
+  catalog: Catalog,
+  selector: Selector,
+  asked: { readonly allowUnverified: boolean },
+): Usable | OrphanBackup => {
+  const wanted = catalog.filter((backup) => matches(backup, selector))
+  const [orphan] = wanted.filter((backup) => backup.state === 'orphan')
+  const chosen =
+    asked.allowUnverified && selector.by !== 'latest' && orphan !== undefined && !wanted.some(isUsable)
+      ? orphan
+      : select(catalog, selector)
+  if (chosen.state !== 'complete' && !asked.allowUnverified)
+    throw new Fault(
+      'refused',
+      `${chosen.key} is a backup of the previous system: it is not signed, and nothing vouches for it.`,
+      {
+        hint: 'If you trust who could write to the store, add --allow-unverified. Every check that such a backup allows is made.',
+      },
+    )
+  return chosen
+}
+
+/** The latest by its start, as its manifest states it; a monthly is a copy of a daily, and comes after it. */
+const inOrder = (backups: Catalog): Catalog =>
+  backups.toSorted((a, b) => startOf(b) - startOf(a) || (a.tier === b.tier ? 0 : a.tier === 'daily' ? -1 : 1))
+
+const startOf = (backup: Backup): number =>
+  isUsable(backup)
+    ? Date.parse(backup.manifest.timestamp)
+    : Date.parse(backup.tier === 'daily' ? backup.period : `${backup.period}-01`)
+
 const matches = (backup: Backup, selector: Selector): boolean => {
   switch (selector.by) {
     case 'latest':
-      return backup.tier === 'daily'
+      return true
     case 'date':
       return backup.tier === 'daily' && backup.period === selector.date
     case 'month':

@@ -20,6 +20,11 @@ export const parseTableName = (text: string): { schema: string; table: string } 
 export const quoteTableName = (name: { readonly schema: string; readonly table: string }): string =>
   `${quote(name.schema)}.${quote(name.table)}`
 
+const simple = /^[a-z_][a-z0-9_$]*$/
+/** For people and manifests: quoted only where the name needs it. `parseTableName` reads it back; not for use in SQL. */
+export const tableNameText = (name: { readonly schema: string; readonly table: string }): string =>
+  [name.schema, name.table].map((part) => (simple.test(part) ? part : quote(part))).join('.')
+
 /** An entry of BACKUP_KEY_TABLES: unqualified means `public`. undefined when it is no name. */
 export const parseKeyTable = (entry: string): { schema: string; table: string } | undefined =>
   parseTableName(entry) ?? parseTableName(`public.${entry}`)

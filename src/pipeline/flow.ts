@@ -48,7 +48,7 @@ export const watchForStall = (flow: Flow, stallMs: number): StallWatch => {
     else
       flow.fail(
         new Fault('stalled', `Nothing has moved for ${String(Math.round(stallMs / 1000))} s, so the work was ended.`, {
-          hint: 'Look at the load of the server and its disk; BACKUP_STALL_SECONDS allows more time.',
+          hint: 'Look at the load of the database server, at its disk, and at the storage; BACKUP_STALL_SECONDS allows more time.',
         }),
       )
   }, stallMs)

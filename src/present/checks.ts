@@ -16,14 +16,14 @@ const mark = (state: Check['state'], paint: Paint): string => {
   }
 }
 
-const checkJson = (one: Check): Json => ({
+export const checkJson = (one: Check): Json => ({
   name: one.name,
   state: one.state,
   detail: one.detail,
   hint: one.hint ?? null,
 })
 
-const checkRows = (checks: readonly Check[], paint: Paint): string[][] =>
+export const checkRows = (checks: readonly Check[], paint: Paint): string[][] =>
   checks.map((one) => [
     mark(one.state, paint),
     one.name,
@@ -46,6 +46,7 @@ export const preflightOutcome = (checks: readonly Check[], paint: Paint): Outcom
 export interface VerifiedView {
   readonly depth: string
   readonly backups: readonly { readonly key: string; readonly checks: readonly Check[] }[]
+  readonly warnings: readonly string[]
 }
 
 const depthMeans: Readonly<Record<string, string>> = {
@@ -66,9 +67,10 @@ export const verifyOutcome = (result: VerifiedView, paint: Paint): Outcome => {
       : paint.red(`${String(bad)} of ${String(result.backups.length)} NOT good.`)
   return {
     exitStatus,
-    text: `${blocks.join('\n\n')}\n\n${verdict}\n`,
+    text: `${[...blocks, verdict].join('\n\n')}\n${result.warnings.map((warning) => `${paint.yellow(harmless(warning))}\n`).join('')}`,
     document: {
       depth: result.depth,
+      warnings: result.warnings,
       backups: result.backups.map((backup) => ({
         key: backup.key,
         ok: backup.checks.every((one) => one.state !== 'failed'),

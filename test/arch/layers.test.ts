@@ -10,15 +10,15 @@ const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
 /** Each layer, and the layers that it may import from. Data flows one way; nothing points back. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   cli: ['program', 'errors'],
-  program: ['context', 'flags', 'commands', 'present', 'domain', 'edge', 'errors', 'secret'],
-  flags: ['context', 'domain', 'errors'],
-  context: ['adapters', 'commands', 'config', 'domain', 'ports', 'edge', 'errors', 'secret'],
+  program: ['program', 'context', 'commands', 'present', 'domain', 'edge', 'errors', 'secret'],
+  // It hands the makers of mails and metrics to those who send and write them.
+  context: ['context', 'adapters', 'commands', 'config', 'domain', 'ports', 'present', 'edge', 'errors', 'secret'],
   commands: ['commands', 'domain', 'pipeline', 'ports', 'errors'],
   present: ['present', 'domain', 'errors'],
   adapters: ['adapters', 'ports', 'pipeline', 'domain', 'config', 'errors', 'secret'],
   pipeline: ['pipeline', 'ports', 'domain', 'errors'],
   config: ['config', 'domain', 'errors', 'secret'],
-  ports: ['domain'],
+  ports: ['ports', 'domain'],
   domain: ['domain', 'errors'],
   edge: [],
   errors: [],

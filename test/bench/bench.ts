@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Peak } from '../support/process-tree.ts'
+import { startRadosgw } from '../support/radosgw.ts'
+import { openBucket } from './bucket.ts'
 import { contenders, type Contender } from './contenders.ts'
 import { countRows, makeRegistry, respondentsOfGigabytes, serverSettings, startServer } from './database.ts'
 import { install } from './installation.ts'
@@ -78,14 +80,28 @@ const restoreAll = async (
   return restored
 }
 
+/** What lies in the bucket: the parts that it went up in, and the tag by which it was proved. */
+const bucketFacts = async (all: readonly Contender[]): Promise<Readonly<Record<string, unknown>> | null> => {
+  const archive = await all.find(({ id }) => id === 'ours-bucket')?.archive()
+  return archive?.manifest === undefined
+    ? null
+    : { storedBytes: archive.storedBytes, storage: archive.manifest.storage }
+}
+
 const folder = await mkdtemp(join(tmpdir(), 'oslrs-bench-'))
-const server = await startServer()
+const [server, gateway] = await Promise.all([startServer(), startRadosgw()])
 try {
   const installation = await install(folder)
   say(`Making a registry of ${String(respondents)} people.`)
   const source = await makeRegistry(server, respondents)
   const rows = await countRows(source.url)
-  const all = contenders({ url: source.url, folder, installation, binaries: server.binaries })
+  const all = contenders({
+    url: source.url,
+    folder,
+    installation,
+    binaries: server.binaries,
+    bucket: await openBucket(gateway),
+  })
   const [postmaster = ''] = (await readFile(join(server.folder, 'data/postmaster.pid'), 'utf8')).split('\n')
 
   const about = await facts(server.binaries)
@@ -124,6 +140,7 @@ try {
     database: { respondents, rows, plainBytes, databaseBytes: source.databaseBytes, madeInSeconds: source.seconds },
     lines,
     rounds,
+    bucket: await bucketFacts(all),
     memory: peaks.map(([{ id }, peak]) => ({
       contender: id,
       ...peak,
@@ -134,6 +151,6 @@ try {
   await writeFile(file, `${JSON.stringify(document, undefined, 2)}\n`)
   say(`Written: ${file}`)
 } finally {
-  await server.stop()
+  await Promise.all([server.stop(), gateway.stop()])
   await rm(folder, { recursive: true, force: true })
 }

@@ -2,14 +2,15 @@ import { execa } from 'execa'
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Manifest } from '../../src/domain/manifest.ts'
+import { oursToBucket, type Bucket } from './bucket.ts'
 import type { Installation } from './installation.ts'
 
 /** A way to back a database up. */
 export interface Contender {
   readonly id: string
   readonly name: string
-  /** Starts it; resolves when it has ended well, and `pid` is known at once. */
-  readonly start: () => { readonly pid: number | undefined; readonly ended: Promise<unknown> }
+  /** Starts it, by way of `under` where that is given; resolves when it has ended well, and `pid` is known at once. */
+  readonly start: (under?: readonly string[]) => { readonly pid: number | undefined; readonly ended: Promise<unknown> }
   /** What it left behind; undefined where it keeps nothing. */
   readonly archive: () => Promise<Archive | undefined>
   readonly clean: () => Promise<void>
@@ -29,6 +30,7 @@ interface Around {
   readonly installation: Installation
   /** Folder of the server's own pg_dump, which the tool takes as well. */
   readonly binaries: string
+  readonly bucket: Bucket
 }
 
 export const contenders = (around: Around): readonly Contender[] => {
@@ -53,6 +55,7 @@ export const contenders = (around: Around): readonly Contender[] => {
       open: opening,
     }),
     ours(around, 'ours', 'oslrs-backup run', around.installation.path, opening),
+    oursToBucket({ ...around, ...around.installation }, around.bucket, opening),
     ours(around, 'ours-zlib', 'oslrs-backup run, without igzip', around.installation.pathWithoutIgzip, opening),
   ]
 }

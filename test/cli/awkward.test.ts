@@ -1,7 +1,9 @@
 import { execa } from 'execa'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
 import type { Manifest } from '../../src/domain/manifest.ts'
-import { newDatabase, query } from '../support/postgres.ts'
+import { asking, newDatabase, query } from '../support/postgres.ts'
 import { expectSound } from '../support/soundness.ts'
 import { manifestsOf, newSite, runTool, withIdentity } from '../support/tool.ts'
 
@@ -10,6 +12,27 @@ const rowsOf = (manifest: Manifest | undefined): Record<string, number> =>
 
 const dumpOf = async (url: string, ...options: string[]): Promise<string> =>
   (await execa('pg_dump', [...options, url])).stdout.replaceAll(/^\\(un)?restrict .*$/gm, '')
+
+// Which partition a value lies in depends on its type's oid, which is another in every database.
+const withoutHash = ['--data-only', '--exclude-table=by_enum_hash_*']
+const hashInOrder = 'SELECT * FROM by_enum_hash ORDER BY v'
+
+/** The application at work. */
+const writing = (url: string): { readonly end: () => Promise<number> } => {
+  const state = { ended: false, written: 0 }
+  const isEnded = (): boolean => state.ended
+  const done = asking(url, async (client) => {
+    for (; !isEnded(); state.written += 1)
+      await client.query(`UPDATE submissions SET score = score + 1 WHERE id % 100 = ${String(state.written % 100)}`)
+  })
+  return {
+    end: async () => {
+      state.ended = true
+      await done
+      return state.written
+    },
+  }
+}
 
 describe('a database with every awkward thing', () => {
   test('comes back as it was, and the meter counted what SQL counts', async () => {
@@ -37,14 +60,14 @@ describe('a database with every awkward thing', () => {
     await expectSound(site)
 
     const target = `${url}_new`
-    expect(await runTool(['restore', '--latest', '--target-db', target], withIdentity(site))).toMatchObject({
+    expect(
+      await runTool(['restore', '--latest', '--target-db', target, '--owner', 'postgres'], withIdentity(site)),
+    ).toMatchObject({
       exitCode: 0,
     })
     expect(await dumpOf(target, '--schema-only')).toBe(await dumpOf(url, '--schema-only'))
-    const withoutHash = ['--data-only', '--exclude-table=by_enum_hash_*']
     expect(await dumpOf(target, ...withoutHash)).toBe(await dumpOf(url, ...withoutHash))
-    const inOrder = 'SELECT * FROM by_enum_hash ORDER BY v'
-    expect(await query(target, inOrder)).toEqual(await query(url, inOrder))
+    expect(await query(target, hashInOrder)).toEqual(await query(url, hashInOrder))
 
     // The same into a database that exists and is empty: one transaction, large objects included.
     const empty = await newDatabase(inject('pgPort'))
@@ -55,6 +78,30 @@ describe('a database with every awkward thing', () => {
     expect(await query(empty, 'SELECT loid, data FROM pg_largeobject ORDER BY loid')).toEqual(
       await query(url, 'SELECT loid, data FROM pg_largeobject ORDER BY loid'),
     )
+  })
+
+  test('backed up while a registry is written to, and restored in its own place: its snapshot, to the last byte', async () => {
+    const url = await newDatabase(inject('pgPort'), { template: inject('registryTemplate') })
+    await execa('psql', ['-X', '-q', '-o', '/dev/null', '-f', join(import.meta.dirname, '../support/awkward.sql'), url])
+    const site = await newSite(url)
+    const environment = { ...withIdentity(site), BACKUP_AUDIT: 'off' }
+    // Before its own dump, pg_dump takes another one of the very same snapshot, for the comparison.
+    const reference = join(site.folder, 'reference.sql')
+    const command = join(site.folder, 'pg')
+    const ofSnapshot = `case "$*" in *--section=pre-data*--snapshot=*) pg_dump --no-owner --no-acl --exclude-table='by_enum_hash_*' "--snapshot=\${*##*--snapshot=}" '${url}' > '${reference}' || exit 9 ;; esac`
+    await writeFile(command, `#!/bin/sh\n${ofSnapshot}\nexec "$@"\n`, { mode: 0o755 })
+
+    const writer = writing(url)
+    const ran = await runTool(['run'], { ...environment, BACKUP_PG_COMMAND: command })
+    expect(ran.exitCode, ran.stderr).toBe(0)
+    // The dump is of one instant, and the writing went on.
+    expect(await writer.end()).toBeGreaterThan(0)
+    const asDumped = (await readFile(reference, 'utf8')).replaceAll(/^\\(un)?restrict .*$/gm, '').trimEnd()
+    expect(await dumpOf(url, ...withoutHash.slice(1))).not.toBe(asDumped)
+
+    const ended = await runTool(['restore', '--latest', '--confirm'], environment)
+    expect(ended.exitCode, ended.stderr).toBe(0)
+    expect((await dumpOf(url, '--no-owner', '--no-acl', ...withoutHash.slice(1))).trimEnd()).toBe(asDumped)
   })
 
   test('an empty database is a backup too', async () => {

@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
 import { newDatabase, query, urlOf } from '../support/postgres.ts'
@@ -43,7 +43,18 @@ describe('usage', () => {
     [['restore', '--latest', '--target-db', 'mysql://x'], 'The URL given with --target-db'],
     [['verify', '--depth', 'deep'], 'deep'],
     [['verify', '--all', '--latest'], 'More than one backup was named'],
+    [['verify', '--all', '--target-db', 'postgres://me@h/d'], '--target-db takes one backup'],
+    [['verify', '--depth', 'archive', '--target-db', 'postgres://me@h/d'], 'it restores nothing'],
+    [['verify', '--target-db', 'mysql://x'], 'The URL given with --target-db'],
     [['run', '--no-such'], "Unknown option '--no-such'"],
+    [['run', '--scheduled', '--replace'], '--scheduled does not go with --replace or --dry-run'],
+    [['run', '--scheduled', '--dry-run'], '--scheduled does not go with --replace or --dry-run'],
+    [['run', '--unit', 'x.service'], '--unit belongs to --scheduled'],
+    [['retry-wait'], "Missing required argument 'unit'"],
+    [['alert', 'ssh.service'], 'ssh.service is no unit that people are alerted about'],
+    [['env-value', 'DATABASE_URL'], 'DATABASE_URL is a secret'],
+    [['env-value', 'BACKUP_NMAE'], 'BACKUP_NMAE is not a name of the configuration'],
+    [['env-template', '--set', 'BACKUP_NMAE=x'], 'BACKUP_NMAE is not a name of the configuration'],
   ])('%j is refused with 64 and the next step', async (args, sentence) => {
     const ended = await runTool(args, { BACKUP_STORE_DIR: '/nonexistent' })
     expect(ended.exitCode).toBe(64)
@@ -52,12 +63,16 @@ describe('usage', () => {
     expect(ended.stdout).toBe('')
   })
 
-  test.each(['run', 'list', 'restore', 'verify'])('%s --help shows examples and every exit status', async (command) => {
-    const { exitCode, stdout } = await runTool([command, '--help'], {})
-    expect(exitCode).toBe(0)
-    expect(stdout).toContain('Examples:')
-    for (const status of [0, 64, 65, 66, 69, 70, 73, 75, 78, 130, 143]) expect(stdout).toContain(` ${String(status)}  `)
-  })
+  test.each(['run', 'list', 'restore', 'verify', 'promote', 'prune'])(
+    '%s --help shows examples and every exit status',
+    async (command) => {
+      const { exitCode, stdout } = await runTool([command, '--help'], {})
+      expect(exitCode).toBe(0)
+      expect(stdout).toContain('Examples:')
+      for (const status of [0, 64, 65, 66, 69, 70, 73, 75, 78, 130, 143])
+        expect(stdout).toContain(` ${String(status)}  `)
+    },
+  )
 
   test('a failure under --json is one JSON document as well', async () => {
     const { exitCode, document } = await runToolJson(['list', '--frob'], {})
@@ -79,7 +94,13 @@ describe('run', () => {
       `${today()}-app_db.sql.gz.age`,
     ])
     const { document } = await runToolJson(['list'], site.environment)
-    expect(document).toMatchObject({ backups: [{ state: 'complete' }, { state: 'orphan' }] })
+    expect(document).toMatchObject({
+      backups: [
+        { tier: 'daily', state: 'complete' },
+        { tier: 'daily', state: 'orphan' },
+        { tier: 'monthly', state: 'complete' },
+      ],
+    })
     await expectSound(site)
   })
 
@@ -114,6 +135,7 @@ describe('run', () => {
     expect(document).toMatchObject({
       backups: [
         { period: today(), state: 'damaged', why: 'its manifest was altered after it was signed' },
+        { period: today().slice(0, 7), state: 'complete' },
         { period: '2020-01-01', state: 'damaged', why: 'its manifest speaks of another backup' },
       ],
     })
@@ -127,8 +149,31 @@ describe('run', () => {
     expect(ran.stdout).toContain('Note: The manifest is not signed')
     // Where keys are trusted, the same backup does not count.
     const { document } = await runToolJson(['list'], site.environment)
-    expect(document).toMatchObject({ backups: [{ state: 'damaged', why: 'its manifest is not signed' }] })
+    const unsigned = { state: 'damaged', why: 'its manifest is not signed' }
+    expect(document).toMatchObject({ backups: [unsigned, unsigned] })
   })
+
+  test.each([
+    ['with no key', { BACKUP_SIGNING_KEY_FILE: '' }, 'A backup must be signed here'],
+    [
+      'with a key that is not trusted',
+      { BACKUP_TRUSTED_KEYS: Buffer.alloc(32, 7).toString('base64') },
+      'does not itself trust',
+    ],
+  ])(
+    'where keys are trusted, %s none is made: it would count as damaged, in the place of a good one',
+    async (_what, change, sentence) => {
+      const site = await smallSite()
+      expect(await runTool(['run'], site.environment)).toMatchObject({ exitCode: 0 })
+      const before = await filesUnder(site.store)
+      const { exitCode, stderr } = await runTool(['run', '--replace'], { ...site.environment, ...change })
+      expect(exitCode).toBe(78)
+      expect(stderr).toContain(sentence)
+      expect(stderr).toContain('→')
+      expect(await filesUnder(site.store)).toEqual(before)
+      expect(await runTool(['list', '--max-age', '1h'], site.environment)).toMatchObject({ exitCode: 0 })
+    },
+  )
 
   test('encryption is switched off only in so many words, and then the name tells it', async () => {
     const site = await smallSite()
@@ -141,19 +186,15 @@ describe('run', () => {
     expect((await manifestsOf(site))[0]?.filename).toBe(`${today()}-app_db.sql.gz`)
   })
 
-  test('settings without effect yet are told, not passed over', async () => {
-    const site = await smallSite()
-    const { stderr } = await runTool(['run'], { ...site.environment, SMTP_URL: 'smtp://user:hidden@mail.example' })
-    expect(stderr).toContain('without effect in this version: SMTP_URL')
-    expect(stderr).not.toContain('hidden')
-  })
-
   test('journald gets priorities, and one line for each message', async () => {
     const site = await smallSite()
     const { stderr } = await runTool(['run'], { ...site.environment, JOURNAL_STREAM: '8:1234' })
-    expect(stderr.split('\n')).toEqual([
+    expect(stderr.split('\n').filter((line) => !/ stage=\w+ duration_ms=\d+/.test(line))).toEqual([
       expect.stringMatching(/^<6>Backing up the database .* server=15/),
       expect.stringMatching(/^<6>The backup .* is complete\. size_bytes=\d+ duration_ms=\d+ sha256=[0-9a-f]{64}$/),
+      expect.stringMatching(/^<6>The backup of .* is now the monthly of .* key=/),
+      '<6>There is no audit row: there is no table public.audit_logs.',
+      '<6>Nobody is told by mail: neither SMTP_URL nor RESEND_API_KEY is set.',
     ])
   })
 })
@@ -175,8 +216,12 @@ describe('run --dry-run', () => {
       'store',
       'store habits',
       'source',
+      'state folder',
+      'mail',
+      'audit trail',
     ])
-    expect(checks.every((check) => check.state === 'ok')).toBe(true)
+    // There is neither a mail server nor an audit trail there.
+    expect(checks.filter((check) => check.state !== 'ok').map((check) => check.name)).toEqual(['mail', 'audit trail'])
     expect(await filesUnder(site.store)).toEqual([])
   })
 
@@ -215,6 +260,9 @@ describe('list', () => {
     const site = await backedUp()
     const archive = join(site.store, `backups/daily/${today()}-app_db.sql.gz.age`)
     await rename(archive, `${archive}.gone`)
+    // The monthly is a good backup of the same night; without it there is none.
+    expect(await runTool(['list', '--max-age', '26h'], site.environment)).toMatchObject({ exitCode: 0 })
+    await rm(join(site.store, 'backups/monthly'), { recursive: true })
     const missing = await runTool(['list', '--max-age', '26h'], site.environment)
     expect(missing).toMatchObject({ exitCode: 65 })
     expect(missing.stdout).toContain('damaged: its object is missing')
@@ -224,12 +272,6 @@ describe('list', () => {
 })
 
 describe('verify', () => {
-  test('the drill is not in this version, and nothing less is called one', async () => {
-    const ended = await runTool(['verify'], (await backedUp()).environment)
-    expect(ended.exitCode).toBe(73)
-    expect(ended.stderr).toContain('--depth archive')
-  })
-
   test('the stored bytes need no key; the archive does, and a wrong one is no pass', async () => {
     const site = await backedUp()
     expect(await runTool(['verify', '--depth', 'stored'], site.environment)).toMatchObject({ exitCode: 0 })
@@ -263,7 +305,10 @@ describe('restore', () => {
   test('a database that holds anything is refused and untouched', async () => {
     const site = await backedUp()
     const target = await newDatabase(inject('pgPort'), { sql: 'CREATE VIEW only_a_view AS SELECT 1' })
-    const ended = await runTool(['restore', '--latest', '--target-db', target], withIdentity(site))
+    const ended = await runTool(
+      ['restore', '--latest', '--target-db', target, '--owner', 'postgres'],
+      withIdentity(site),
+    )
     expect(ended.exitCode).toBe(73)
     expect(await query(target, "SELECT to_regclass('users') AS t")).toEqual([{ t: null }])
     // No --target-db means DATABASE_URL, which here is the live database: refused as well.
@@ -285,7 +330,10 @@ describe('restore', () => {
     await query(urlOf(inject('pgPort'), 'postgres'), 'DROP ROLE IF EXISTS plain_role')
     await query(urlOf(inject('pgPort'), 'postgres'), 'CREATE ROLE plain_role LOGIN')
     const target = urlOf(inject('pgPort'), 'not_there', 'plain_role')
-    const ended = await runTool(['restore', '--latest', '--target-db', target], withIdentity(site))
+    const ended = await runTool(
+      ['restore', '--latest', '--target-db', target, '--owner', 'postgres'],
+      withIdentity(site),
+    )
     expect(ended.exitCode).toBe(78)
     expect(ended.stderr).toContain('may not create databases')
   })
@@ -328,27 +376,55 @@ describe('configuration', () => {
   })
 })
 
-describe('what is known and not built yet', () => {
-  test.each([
-    ['prune', '--dry-run'],
-    ['promote'],
-    ['run', '--scheduled'],
-    ['restore', '--latest', '--confirm'],
-    ['restore', '--latest', '--to-file', '/tmp/plain.sql'],
-  ])('%s %s is refused with 73', async (...args) => {
-    const ended = await runTool(args, {})
-    expect(ended.exitCode).toBe(73)
-    expect(ended.stderr).toContain('is not in this version')
-  })
-})
-
 test('a newer backup that is damaged is told when an older one is restored', async () => {
   const site = await backedUp()
   await writeFile(join(site.store, 'backups/manifests/2999-01-01-manifest.json'), '{', { mode: 0o600 })
   const target = urlOf(inject('pgPort'), `older_${String(process.pid)}`)
-  const { exitCode, document } = await runToolJson(['restore', '--latest', '--target-db', target], withIdentity(site))
+  const { exitCode, document } = await runToolJson(
+    ['restore', '--latest', '--target-db', target, '--owner', 'postgres'],
+    withIdentity(site),
+  )
   expect(exitCode).toBe(0)
   expect(document).toMatchObject({
-    warnings: [expect.stringContaining('a newer backup, of 2999-01-01, that cannot be used') as string],
+    warnings: expect.arrayContaining([
+      expect.stringContaining('a newer backup, of 2999-01-01, that cannot be used'),
+    ]) as string[],
+  })
+})
+
+describe('run --scheduled', () => {
+  test('makes the backup that is due, and nothing more when it is there', async () => {
+    const site = await smallSite()
+    const due = new Date(Date.now() - 3_600_000).toISOString().slice(0, 10)
+    expect(await runToolJson(['run', '--scheduled'], site.environment)).toMatchObject({
+      exitCode: 0,
+      document: { ok: true },
+    })
+    const files = await filesUnder(site.store)
+    const again = await runToolJson(['run', '--scheduled'], { ...site.environment, DATABASE_URL: urlOf(1, 'gone') })
+    // Between midnight and 01:00 UTC, today's is later than what is due, and satisfies it.
+    expect(again).toMatchObject({
+      exitCode: 0,
+      document: { ok: true, due, existing: { key: expect.any(String) as string } },
+    })
+    expect(await filesUnder(site.store)).toEqual(files)
+    const { stdout } = await runTool(['run', '--scheduled'], site.environment)
+    expect(stdout).toContain(`Nothing to do: the backup that is due, of ${due}, is there`)
+  })
+
+  test('under a unit that systemd does not know of counts as a first attempt, which does not wait', async () => {
+    const site = await smallSite()
+    const environment = {
+      ...site.environment,
+      DATABASE_URL: urlOf(1, 'gone'),
+      JOURNAL_STREAM: '1:1',
+      PATH: '/nonexistent',
+    }
+    const waited = await runTool(['retry-wait', 'oslrs-backup.service'], environment)
+    expect(waited).toMatchObject({ exitCode: 0, stdout: '' })
+    expect(waited.stderr).toContain('<4>systemctl does not say what has become of oslrs-backup.service.')
+    const ran = await runTool(['run', '--scheduled', '--unit', 'oslrs-backup.service'], environment)
+    expect(ran.exitCode).toBe(75)
+    expect(ran.stderr).toContain('<6>Attempt 1 of 4.')
   })
 })

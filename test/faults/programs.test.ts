@@ -113,10 +113,14 @@ describe('versions', () => {
     const before = await stateOf(site)
     const harmed = await harmPg(site, { call: '--version', says: `psql (PostgreSQL) ${version}` })
     const target = 'not_made_by_old_psql'
-    const ended = await runAt(site, ['restore', '--latest', '--target-db', urlOf(inject('pgPort'), target)], {
-      ...withIdentity(site),
-      ...harmed.environment,
-    })
+    const ended = await runAt(
+      site,
+      ['restore', '--latest', '--owner', 'postgres', '--target-db', urlOf(inject('pgPort'), target)],
+      {
+        ...withIdentity(site),
+        ...harmed.environment,
+      },
+    )
     expect(harmed.hasFired()).toBe(true)
     expectFault(ended, 78, `psql ${version} is too old to restore with`)
     const made = await query(url, `SELECT datname FROM pg_database WHERE datname LIKE '${target}%'`)

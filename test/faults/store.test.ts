@@ -75,7 +75,9 @@ describe.skipIf(!mayMount)('the disk of the store', () => {
     expect(await processesOf(site)).toEqual([])
     // Data first, manifest last: an archive without a manifest is an orphan, and no backup.
     const { document } = await runToolJson(['list'], site.environment)
-    expect(document).toMatchObject({ backups: [{ key: before.complete[0] }, { state: 'orphan' }] })
+    expect(document).toMatchObject({
+      backups: [{ key: before.complete[0] }, { state: 'orphan' }, { key: before.complete[1] }],
+    })
     expect(await completeKeys(site)).toEqual(before.complete)
     await expectSound(site, before.complete)
   })

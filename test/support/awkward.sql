@@ -98,3 +98,60 @@ CREATE TABLE cycle_a (id int PRIMARY KEY, b int);
 CREATE TABLE cycle_b (id int PRIMARY KEY, a int REFERENCES cycle_a DEFERRABLE INITIALLY DEFERRED);
 ALTER TABLE cycle_a ADD FOREIGN KEY (b) REFERENCES cycle_b DEFERRABLE INITIALLY DEFERRED;
 BEGIN; INSERT INTO cycle_a VALUES (1, 1); INSERT INTO cycle_b VALUES (1, 1); COMMIT;
+
+-- Types of one's own.
+CREATE DOMAIN nin AS text CHECK (VALUE ~ '^[0-9]{11}$') NOT NULL;
+CREATE TYPE address AS (street text, "Lga" text);
+CREATE TYPE float_range AS RANGE (subtype = float8, subtype_diff = float8mi);
+CREATE COLLATION by_code_point (provider = libc, locale = 'C');
+CREATE TABLE typed (n nin, a address, f float_range, c text COLLATE by_code_point, tags colour[]);
+INSERT INTO typed VALUES ('00000000042', ROW('1, "Main"', NULL), '[1.5,2.5)', 'Ọ', ARRAY['red', 'blue']::colour[]);
+
+-- Indexes and constraints.
+CREATE EXTENSION pg_trgm;
+COMMENT ON EXTENSION pg_trgm IS 'ours, with a ; and a ''quote''';
+CREATE EXTENSION btree_gist;
+CREATE TABLE booked (room int, during tstzrange, note text, hidden int,
+  EXCLUDE USING gist (room WITH =, during WITH &&) WHERE (hidden IS NULL), CONSTRAINT later CHECK (hidden > 0) NOT VALID);
+INSERT INTO booked VALUES (1, '[2026-01-01,2026-01-02)', 'Ọ̀yọ́'), (1, '[2026-01-02,2026-01-03)', '');
+CREATE INDEX by_trigram ON booked USING gin (note gin_trgm_ops);
+CREATE UNIQUE INDEX partial_covering ON booked ((lower(note)), room DESC NULLS LAST) INCLUDE (hidden) WHERE hidden IS NULL;
+CREATE STATISTICS together (dependencies) ON room, hidden FROM booked;
+ALTER TABLE booked ALTER note SET STORAGE EXTERNAL, ALTER room SET STATISTICS 500, REPLICA IDENTITY FULL;
+ALTER TABLE booked SET (fillfactor = 70);
+
+-- Security: rows that hide, functions that speak for others.
+CREATE TABLE guarded (id int PRIMARY KEY, secret text);
+INSERT INTO guarded SELECT g, 'row ' || g FROM generate_series(1, 9) g;
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+ALTER TABLE guarded FORCE ROW LEVEL SECURITY;
+CREATE POLICY nobody ON guarded AS RESTRICTIVE FOR SELECT USING (id < 0);
+CREATE FUNCTION speaks() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public AS 'SELECT count(*) FROM public.guarded';
+CREATE VIEW barrier WITH (security_barrier) AS SELECT id FROM guarded WHERE id > 3 WITH LOCAL CHECK OPTION;
+
+-- What fires, and what is said to others.
+CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'append-only: \.'; END $$;
+CREATE TRIGGER guarded_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON guarded EXECUTE FUNCTION refuses();
+CREATE CONSTRAINT TRIGGER at_the_end AFTER DELETE ON booked DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuses();
+ALTER TABLE booked DISABLE TRIGGER at_the_end;
+CREATE FUNCTION watches() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NULL; END $$;
+CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION watches();
+ALTER EVENT TRIGGER watch ENABLE ALWAYS;
+CREATE PUBLICATION some_tables FOR TABLE typed, booked (room) WITH (publish = 'insert');
+CREATE PUBLICATION all_tables FOR ALL TABLES;
+
+-- The rest of the language.
+CREATE PROCEDURE does(INOUT a int) LANGUAGE plpgsql AS $p$ BEGIN a := a + 1; COMMIT; END $p$;
+CREATE AGGREGATE product(int) (SFUNC = int4mul, STYPE = int, INITCOND = '1');
+CREATE FUNCTION shares(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 = $2';
+CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = shares, COMMUTATOR = ===);
+CREATE FUNCTION place_of(colour) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE CAST (colour AS int) WITH FUNCTION place_of(colour) AS ASSIGNMENT;
+CREATE TEXT SEARCH CONFIGURATION yoruba (COPY = simple);
+CREATE EXTENSION file_fdw;
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE far_away (line text) SERVER files OPTIONS (filename '/dev/null');
+CREATE SEQUENCE backwards AS smallint INCREMENT -3 MINVALUE -300 MAXVALUE 10 START 7 CYCLE OWNED BY empty_table.id;
+SELECT nextval('backwards'), nextval('backwards');
+CREATE TABLE counted (id bigint GENERATED ALWAYS AS IDENTITY (START WITH 1000 INCREMENT BY 10), v text DEFAULT 'it''s');
+INSERT INTO counted (v) VALUES ('a'), (DEFAULT);

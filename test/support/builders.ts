@@ -66,6 +66,11 @@ export const manifestOf = (period: string, more: Partial<Manifest> = {}): Manife
       { name: 'public.users', rows: 2, bytes: 40, sha256: digestOf('c') },
       { name: 'public.respondents', rows: 3, bytes: 60, sha256: digestOf('d') },
     ],
+    keyTables: [
+      { name: 'public.users', rows: 2 },
+      { name: 'public.respondents', rows: 3 },
+    ],
+    anomalies: [],
     largeObjects: 0,
     encryption: { algorithm: 'age', recipients: ['age1one', 'age1two'] },
     storage: { endpoint: 'file:///srv/backups', region: null, bucket: null, etag: null },

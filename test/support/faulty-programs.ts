@@ -110,9 +110,9 @@ export const processesOf = async (site: Site): Promise<string[]> => {
 
 /** Looks again and again until it is so; throws when it does not come to be so in time. */
 export const eventually = async (what: string, check: () => boolean | Promise<boolean>): Promise<void> => {
-  const until = performance.now() + 30_000
+  const until = performance.now() + 120_000
   while (!(await check())) {
-    if (performance.now() > until) throw new Error(`This did not happen within 30 s: ${what}`)
+    if (performance.now() > until) throw new Error(`This did not happen within 120 s: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

@@ -14,6 +14,8 @@ export interface Radosgw {
   readonly region: string
   readonly accessKey: string
   readonly secretKey: string
+  /** A second user, who may do nothing until a bucket policy allows it. */
+  addUser(uid: string): Promise<{ readonly accessKey: string; readonly secretKey: string }>
   stop(): Promise<void>
 }
 
@@ -73,7 +75,7 @@ rgw_override_bucket_index_max_shards = 1
 
 /** Bounded waiting for something that tells of its readiness only when asked. */
 const until = async (what: string, ready: () => Promise<boolean>): Promise<void> => {
-  for (let tries = 0; tries < 300; tries += 1) {
+  for (let tries = 0; tries < 1200; tries += 1) {
     if (await ready()) return
     await pause(50)
   }
@@ -132,15 +134,12 @@ export const startRadosgw = async (): Promise<Radosgw> => {
     await once('ceph', '--connect-timeout', '20', 'osd', 'new', osd)
     await once('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', osd)
     start('ceph-osd', '-f', '-i', '0')
-    await once(
-      'radosgw-admin',
-      'user',
-      'create',
-      '--uid=demo',
-      '--display-name=demo',
-      `--access-key=${accessKey}`,
-      `--secret-key=${secretKey}`,
-    )
+    const addUser = async (uid: string, keys: { accessKey: string; secretKey: string }): Promise<typeof keys> => {
+      const given = [`--access-key=${keys.accessKey}`, `--secret-key=${keys.secretKey}`]
+      await once('radosgw-admin', 'user', 'create', `--uid=${uid}`, `--display-name=${uid}`, ...given)
+      return keys
+    }
+    await addUser('demo', { accessKey, secretKey })
     start('radosgw', '-f', '-n', 'client.rgw')
     const endpoint = `http://127.0.0.1:${String(ports.gateway)}`
     await until('the gateway answers', () =>
@@ -149,7 +148,14 @@ export const startRadosgw = async (): Promise<Radosgw> => {
         () => false,
       ),
     )
-    return { endpoint, region: 'us-east-1', accessKey, secretKey, stop }
+    return {
+      endpoint,
+      region: 'us-east-1',
+      accessKey,
+      secretKey,
+      addUser: (uid) => addUser(uid, { accessKey: uid, secretKey: randomUUID() }),
+      stop,
+    }
   } catch (thrown) {
     await stop()
     throw thrown

@@ -9,6 +9,8 @@ import { manifestsOf, newSite, type Environment, type Site } from './tool.ts'
 export interface Target {
   readonly url: string
   readonly databases: readonly string[]
+  /** What its only table holds; undefined: it has none. */
+  readonly holds?: string
 }
 
 let made = 0
@@ -20,9 +22,16 @@ export const emptyTarget = async (): Promise<Target> => {
   return { url, databases: [databaseOf(url)] }
 }
 
+/** One that is in use, and may be replaced. */
+const fullTarget = async (): Promise<Target> => {
+  const url = await newDatabase(inject('pgPort'), { sql: `CREATE TABLE in_use AS SELECT 'precious' AS content` })
+  return { url, databases: [databaseOf(url)], holds: 'precious' }
+}
+
 export const kindsOfTarget = [
   ['a new database', newTarget],
   ['an empty database', emptyTarget],
+  ['the place of a database in use', fullTarget],
 ] as const
 
 export const databaseOf = (url: string): string => new URL(url).pathname.slice(1)
@@ -37,7 +46,11 @@ export const backupOf = async (databaseUrl: string, change: Environment = {}) =>
     site,
     archive: join(site.store, manifest?.s3Key ?? ''),
     manifest: join(site.store, `backups/manifests/${date}-manifest.json`),
-    restoreTo: (target: Target) => ['restore', '--date', date, '--target-db', target.url],
+    restoreTo: (target: Target) => [
+      ...['restore', '--date', date, '--target-db', target.url],
+      ...(target.databases.length === 0 ? ['--owner', 'postgres'] : []),
+      ...(target.holds === undefined ? [] : ['--confirm']),
+    ],
   }
 }
 export type BackedUp = Awaited<ReturnType<typeof backupOf>>
@@ -52,6 +65,10 @@ export const expectUntouched = async (site: Site, target: Target): Promise<void>
   )
   expect(found.map((row) => row.datname)).toEqual(target.databases)
   if (target.databases.length === 0) return
+  if (target.holds !== undefined) {
+    expect(await query(target.url, 'SELECT content FROM in_use')).toEqual([{ content: target.holds }])
+    return
+  }
   const objects = `SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace
                    UNION ALL SELECT oid FROM pg_proc WHERE pronamespace = 'public'::regnamespace`
   expect(await query(target.url, objects)).toEqual([])

@@ -46,6 +46,8 @@ export const runToolJson = async (
 export interface Site {
   readonly folder: string
   readonly store: string
+  /** BACKUP_STATE_DIR: status.json and the metrics. */
+  readonly state: string
   readonly environment: Environment
   readonly identityFile: string
   readonly signingKeyFile: string
@@ -58,10 +60,14 @@ export const newFolder = async (): Promise<string> => {
   return folder
 }
 
-export const newSite = async (databaseUrl: string): Promise<Site> => {
-  const folder = await newFolder()
+export const newSite = async (databaseUrl: string): Promise<Site> => newSiteIn(await newFolder(), databaseUrl)
+
+/** In a folder that somebody else removes. */
+export const newSiteIn = async (folder: string, databaseUrl: string): Promise<Site> => {
   const store = join(folder, 'store')
   await mkdir(store, { mode: 0o700 })
+  const state = join(folder, 'state')
+  await mkdir(state, { mode: 0o750 })
   const identities = await Promise.all(
     ['server.key', 'escrow.key'].map(async (name) => {
       const file = join(folder, name)
@@ -78,12 +84,14 @@ export const newSite = async (databaseUrl: string): Promise<Site> => {
   return {
     folder,
     store,
+    state,
     identityFile,
     signingKeyFile,
     publicKeyFile,
     environment: {
       DATABASE_URL: databaseUrl,
       BACKUP_STORE_DIR: store,
+      BACKUP_STATE_DIR: state,
       BACKUP_AGE_RECIPIENTS: identities.map(({ recipient }) => recipient).join(','),
       BACKUP_SIGNING_KEY_FILE: signingKeyFile,
       BACKUP_TRUSTED_KEYS: publicKeyFile,

@@ -15,11 +15,7 @@ const configuration = (): string =>
     Object.entries(settings as Record<string, Setting<unknown>>).map(([name, setting]) => [
       `\`${name}\``,
       setting.standard === undefined ? '' : `\`${setting.standard}\``,
-      [
-        setting.about,
-        ...(setting.secret ? [`Secret: also \`${name}_FILE\`, or a systemd credential.`] : []),
-        ...(setting.inEffect ? [] : ['*Without effect in this version.*']),
-      ].join(' '),
+      [setting.about, ...(setting.secret ? [`Secret: also \`${name}_FILE\`, or a systemd credential.`] : [])].join(' '),
     ]),
   )
 

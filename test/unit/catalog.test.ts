@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { catalogOf, isComplete, type Backup, type Holdings } from '../../src/domain/catalog.ts'
 import { decodeManifest, type DecodedManifest, type Manifest } from '../../src/domain/manifest.ts'
@@ -15,6 +16,14 @@ import {
   olderManifestOf,
   signedBy,
 } from '../support/builders.ts'
+import {
+  holdingsOf,
+  olderDaily,
+  olderDailyOfNothing,
+  olderPairOfOneDate,
+  promotedByOlder,
+  withoutManifest,
+} from '../support/older-backups.ts'
 
 const day = '2026-02-24'
 const only = (held: Holdings, trusted: Parameters<typeof catalogOf>[2] = []): Backup => {
@@ -217,8 +226,49 @@ describe('backups of the previous system', () => {
 
   test('may be plain', () => {
     const plain = dataKey(day, { sealing: 'none' })
-    expect(only(oneDay(decodedOlder({ ...older, s3Key: plain }), { [plain]: 1000 }))).toMatchObject({ sealing: 'none' })
+    const manifest = decodedOlder({ ...older, s3Key: plain, encryption: undefined })
+    expect(only(oneDay(manifest, { [plain]: 1000 }))).toMatchObject({ state: 'unverified-older', sealing: 'none' })
   })
+
+  test.each([
+    ['a plain one that is said to be encrypted', { ...older, s3Key: dataKey(day, { sealing: 'none' }) }],
+    ['an encrypted one that is said to be plain', { ...older, encryption: undefined }],
+    ['one sealed as only we do', { ...older, s3Key: dataKey(day), encryption: undefined }],
+  ])('are damaged when manifest and name disagree: %s', (_what, manifest) => {
+    expect(whyOf(oneDay(decodedOlder(manifest), { [manifest.s3Key]: 1000 }))).toBe(
+      'its manifest does not say how its object is encrypted',
+    )
+  })
+
+  test.each(['plain', 'encrypted'] as const)('that hold nothing are damaged, however good the manifest: %s', (how) => {
+    const files = olderDailyOfNothing({ date: day, encryption: how === 'plain' ? undefined : '1'.repeat(64) })
+    expect(only(holdingsOf(files))).toMatchObject({ state: 'damaged', fault: 'object' })
+    expect(whyOf(holdingsOf(files))).toBe('its object, of 20 bytes, is too small to hold any dump')
+  })
+
+  test('without a manifest are shown as what they are: data that nothing speaks for', () => {
+    const night = { date: day, sql: randomBytes(1000), encryption: '1'.repeat(64) }
+    const monthly = withoutManifest(promotedByOlder(olderDaily(night)))
+    expect(only(holdingsOf(monthly))).toMatchObject({
+      state: 'orphan',
+      tier: 'monthly',
+      period: '2026-02',
+      sealing: 'aes-256-gcm',
+    })
+  })
+
+  test.each(['plain', 'encrypted'] as const)(
+    'of a pair with one manifest, the %s one counts that it states',
+    (which) => {
+      const night = { date: day, sql: randomBytes(1000), encryption: '1'.repeat(64) }
+      const catalog = catalogOf(layout, holdingsOf(olderPairOfOneDate(night, which)), [])
+      const sealing = which === 'plain' ? 'none' : 'aes-256-gcm'
+      expect(catalog.map(({ state, key }) => [state, key])).toEqual([
+        ['unverified-older', dataKey(day, { sealing })],
+        ['orphan', dataKey(day, { sealing: which === 'plain' ? 'aes-256-gcm' : 'none' })],
+      ])
+    },
+  )
 
   test('have one manifest where there is a plain and a sealed object: the other one is an orphan', () => {
     const plain = dataKey(day, { sealing: 'none' })
@@ -253,6 +303,19 @@ describe('backups of the previous system', () => {
   test('lend the leave to copy to no current manifest', () => {
     const held = holdings({ [dataKey('2026-02')]: 1000 }, { [manifestKey('2026-02')]: decoded(manifestOf(day)) })
     expect(whyOf(held)).toBe('its manifest speaks of another backup')
+  })
+})
+
+describe('a manifest at another place', () => {
+  test.each<readonly [string, Partial<Manifest>, string]>([
+    ['says another tier', { retentionTier: 'monthly' }, 'its manifest says that it is a monthly'],
+    ['states another day', { timestamp: '2026-02-23T01:00:00.000Z' }, 'its manifest states the time of another backup'],
+  ])('%s', (_what, change, why) => {
+    expect(whyOf(oneDay(decoded(manifestOf(day, change))))).toBe(why)
+  })
+
+  test('may be begun just before the day ends', () => {
+    expect(only(oneDay(decoded(manifestOf(day, { timestamp: '2026-02-24T23:59:59.999Z' })))).state).toBe('complete')
   })
 })
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readSigningKey, readTrustedKey } from '../../src/config/keys.ts'
-import { keyIdOf, rawPublicKey } from '../../src/domain/signature.ts'
+import { keyIdOf, publicKeyFromRaw, rawPublicKey } from '../../src/domain/signature.ts'
 import { newKeyPair } from '../support/builders.ts'
 
 let folder = ''
@@ -26,7 +26,6 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const told = (key: KeyObject | string): string => (typeof key === 'string' ? key.replace(folder, '…') : keyIdOf(key))
-const raw = rawPublicKey(pair.publicKey).toString('base64')
 
 describe('a signing key', () => {
   test('is a private Ed25519 key in PEM', () => {
@@ -48,8 +47,14 @@ describe('a signing key', () => {
 
 describe('a trusted key', () => {
   test('is 32 bytes in base64, or a PEM file', () => {
-    expect(told(readTrustedKey(raw))).toBe(keyIdOf(pair.publicKey))
+    expect(told(readTrustedKey(rawPublicKey(pair.publicKey).toString('base64')))).toBe(keyIdOf(pair.publicKey))
     expect(told(readTrustedKey(join(folder, 'public.pem')))).toBe(keyIdOf(pair.publicKey))
+  })
+
+  test('may begin like a path in base64', () => {
+    const raw = Buffer.alloc(32, 0xff)
+    expect(raw.toString('base64')).toMatch(/^\//)
+    expect(told(readTrustedKey(raw.toString('base64')))).toBe(keyIdOf(publicKeyFromRaw(raw)))
   })
 
   test.each([
@@ -67,8 +72,8 @@ describe('a trusted key', () => {
     ['nothing', ''],
     ['31 bytes', Buffer.alloc(31, 1).toString('base64')],
     ['33 bytes', Buffer.alloc(33, 1).toString('base64')],
-    ['without its padding', raw.replace('=', '')],
-    ['with something behind it', `${raw}!`],
+    ['without its padding', Buffer.alloc(32, 1).toString('base64').replace('=', '')],
+    ['with something behind it', `${Buffer.alloc(32, 1).toString('base64')}!`],
     ['in hex', rawPublicKey(pair.publicKey).toString('hex')],
     ['a relative path', 'keys/public.pem'],
   ])('is not %s', (_what, text) => {

@@ -114,15 +114,19 @@ describe('a manifest of the previous system', () => {
     expect(decodeManifest(JSON.stringify(older))).toEqual({ kind: 'older', manifest: older })
   })
 
-  test('without encryption is read', () => {
-    expect(decodeManifest(altered(older, 'encryption', undefined)).kind).toBe('older')
+  test.each<readonly [string, Json | undefined]>([
+    ['encryption', undefined],
+    ['encryption', null],
+    ['tableCounts', {}],
+    ['tableCounts', { users: null }],
+  ])('is read with %s %j', (path, value) => {
+    expect(decodeManifest(altered(older, path, value)).kind).toBe('older')
   })
 
   test.each<readonly [string, Json]>([
     ['encryption', { algorithm: 'aes-256-cbc', ivHex: '0'.repeat(24), authTagHex: '0'.repeat(32) }],
     ['encryption', { algorithm: 'aes-256-gcm', ivHex: '0'.repeat(32), authTagHex: '0'.repeat(32) }],
     ['encryption', { algorithm: 'aes-256-gcm', ivHex: '0'.repeat(24), authTagHex: '0'.repeat(8) }],
-    ['encryption', null],
     ['checksumSha256', 'abc'],
   ])('is unreadable with %s %j', (path, value) => {
     expect(whyOf(altered(older, path, value))).toContain('fault in the field')

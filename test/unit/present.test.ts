@@ -1,14 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { catalogOf, type Backup, type Catalog } from '../../src/domain/catalog.ts'
 import { failedCheck, type Check } from '../../src/domain/check.ts'
+import type { StoredReport } from '../../src/domain/drill-report.ts'
 import { standardMaxAgeMs, verdictOf } from '../../src/domain/freshness.ts'
+import { newStatus } from '../../src/domain/status.ts'
 import { exitStatuses, Fault } from '../../src/errors.ts'
 import { preflightOutcome, verifyOutcome } from '../../src/present/checks.ts'
 import { listOutcome } from '../../src/present/list.ts'
 import { faultDocument, faultText, outcomeDocument } from '../../src/present/outcome.ts'
 import { harmless } from '../../src/domain/harmless.ts'
 import { columns, paintFor } from '../../src/present/paint.ts'
-import { restoreOutcome, type RestoredView } from '../../src/present/restore.ts'
+import { fileOutcome, restoreOutcome, type FileView, type RestoredView } from '../../src/present/restore.ts'
 import { runOutcome } from '../../src/present/run.ts'
 import {
   completeBackup,
@@ -111,7 +113,10 @@ describe('list', () => {
     backups,
     verdict: verdictOf(backups, { dailyDays: 7, monthlyMonths: 84 }, standardMaxAgeMs, at),
     stale,
+    suspicions: new Map<string, readonly string[]>(),
+    drills: new Map<string, StoredReport>(),
     warnings: [] as readonly string[],
+    status: newStatus,
     now: at,
   })
   const tables = [{ name: 'public.users', rows: 1_234_567, bytes: 1, sha256: '0'.repeat(64) }]
@@ -131,6 +136,7 @@ describe('list', () => {
     key: dataKey('2026-02-22'),
     manifestKey: manifestKey('2026-02-22'),
     why,
+    fault: 'object',
   })
   const everything = [completeBackup('2026-02-24'), unsigned, damaged('its object is missing'), ...older]
 
@@ -194,6 +200,17 @@ describe('list', () => {
     expect(text).toContain('No monthly backup of: 2026-01.\n')
   })
 
+  test('says what looks ruined, what that stops, and how a person releases it', () => {
+    const ruined = completeBackup('2026-02-24')
+    const suspicions = new Map([[ruined.key, [`public.users has 1 row ${hostile}.`]]])
+    const { text, document } = listOutcome({ ...viewOf([ruined, completeBackup('2026-02-23')]), suspicions }, plain)
+    expect(text).toContain('complete, ANOMALY')
+    expect(text).toContain('ANOMALY of 2026-02-24: public.users has 1 row')
+    expect(text).toContain('prune --accept-anomaly 2026-02-24 --reason TEXT')
+    expect(text).not.toMatch(controls)
+    expect(document).toMatchObject({ backups: [{ anomalies: [expect.stringContaining('1 row')] }, { anomalies: [] }] })
+  })
+
   test('tells what the place does to backups by itself', () => {
     const { text, document } = listOutcome({ ...viewOf([]), warnings: [`A rule ${hostile}.`] }, plain)
     expect(text).toContain('A rule evil')
@@ -232,6 +249,7 @@ describe('list', () => {
         key: dataKey('2026-02-22'),
         state: 'damaged',
         why: 'its object is missing',
+        anomalies: [],
         signed: null,
         startedAt: null,
         ageSeconds: null,
@@ -239,6 +257,7 @@ describe('list', () => {
         sha256: null,
         rows: null,
         encryption: null,
+        lastDrill: null,
       },
       expect.objectContaining({
         state: 'unverified-older',
@@ -280,6 +299,7 @@ describe('checks', () => {
 
   const verified = (...checks: readonly (readonly Check[])[]) => ({
     depth: 'stored',
+    warnings: [] as readonly string[],
     backups: checks.map((list, at) => ({ key: dataKey(`2026-02-2${String(at)}`), checks: list })),
   })
 
@@ -305,16 +325,43 @@ describe('checks', () => {
   test('make a terminal obey nothing', () => {
     const bad: Check = { name: 'store', state: 'failed', detail: hostile, hint: hostile, exitStatus: 65 }
     expect(preflightOutcome([bad], plain).text).not.toMatch(controls)
-    expect(verifyOutcome({ depth: 'stored', backups: [{ key: hostile, checks: [bad] }] }, plain).text).not.toMatch(
-      controls,
-    )
+    expect(
+      verifyOutcome({ depth: 'stored', warnings: [hostile], backups: [{ key: hostile, checks: [bad] }] }, plain).text,
+    ).not.toMatch(controls)
   })
 })
 
 describe('run', () => {
   const signature = { keyId: '21fe31dfa154a261', ed25519: 'x' }
-  const outcomeOf = (more: Parameters<typeof manifestOf>[1] = {}) =>
-    runOutcome({ manifest: manifestOf('2026-02-24', more), manifestKey: manifestKey('2026-02-24') }, plain)
+  const nothing = { promoted: [], removed: [], notes: [] } as const
+  const outcomeOf = (
+    more: Parameters<typeof manifestOf>[1] = {},
+    after: Partial<Record<keyof typeof nothing, string[]>> = {},
+  ) =>
+    runOutcome(
+      {
+        manifest: manifestOf('2026-02-24', more),
+        manifestKey: manifestKey('2026-02-24'),
+        after: { ...nothing, ...after },
+        auditNote: undefined,
+        mail: undefined,
+      },
+      plain,
+    )
+
+  test('says first what looks ruined, and last what keeping order did', () => {
+    const { text, exitStatus, document } = outcomeOf(
+      { anomalies: [`public.users has 1 row ${hostile}`] },
+      { promoted: [dataKey('2026-02')], removed: ['a', 'b'], notes: ['The monthly of 2026-01 was not made.'] },
+    )
+    expect(exitStatus).toBe(0)
+    expect(text.split('\n')[0]).toMatch(/^ANOMALY: public\.users has 1 row/)
+    expect(text).toMatch(/^promoted +backups\/monthly\/2026-02-app_db\.sql\.gz\.age$/m)
+    expect(text).toMatch(/^removed +2 objects$/m)
+    expect(text).toMatch(/^Note: The monthly of 2026-01 was not made\.$/m)
+    expect(text).not.toMatch(controls)
+    expect(document).toMatchObject({ after: { promoted: [dataKey('2026-02')] } })
+  })
 
   test('tells what was backed up, where it is and how it can be checked', () => {
     const { text, exitStatus } = outcomeOf({ signature, warnings: ['Only one key can open the backup.'] })
@@ -374,8 +421,13 @@ describe('restore', () => {
     key: dataKey('2026-02-24'),
     backupStartedAt: new Date('2026-02-24T01:00:00.000Z'),
     host: '127.0.0.1',
+    port: 5432,
+    user: 'me',
     database: 'app_db_restored',
-    created: true,
+    way: 'create',
+    before: undefined,
+    needsAdoption: true,
+    dryRun: false,
     durationMs: 65_000,
     tables: [
       { name: 'public.users', expected: 1_234_567, found: 1_234_567 },
@@ -397,15 +449,71 @@ describe('restore', () => {
       /^Note: The manifest is not signed\.$/m,
       /^Not in a backup: the data of the materialized view public\.totals\.$/m,
       /^Restored .* into the new database app_db_restored on 127\.0\.0\.1: every table's rows agree\.$/m,
-      /^It is the state of 2026-02-24T01:00:00\.000Z, 9 h 30 min ago\. The restore took 1 min 5 s\.$/m,
+      /^It is the state of 2026-02-24T01:00:00\.000Z, 9 h 30 min ago\. The restore took 1 min 5 s \(within the hour that a restore may take\)\.$/m,
       /run --adopt/,
     ])
       expect(text).toMatch(line)
     expect(widest(text.split('\n\n')[0] ?? '')).toBeLessThanOrEqual(80)
   })
 
+  test.each([
+    [3_600_000, 'The restore took 1 h 0 min (within the hour that a restore may take).'],
+    [3_600_001, 'The restore took 1 h 0 min (NOT within the hour that a restore may take).'],
+    [9_000_000, 'The restore took 2 h 30 min (NOT within the hour that a restore may take).'],
+  ])('holds its duration, of %d ms, against the hour', (durationMs, sentence) => {
+    expect(restoreOutcome({ ...view, durationMs }, plain).text).toContain(sentence)
+  })
+
+  test('of a dry run says what would be done, and that nothing was', () => {
+    const { text, exitStatus, document } = restoreOutcome({ ...view, dryRun: true }, plain)
+    expect(exitStatus).toBe(0)
+    expect(text).toBe(
+      [
+        '    TABLE                   EXPECTED',
+        'ok  public.users           1,234,567',
+        'ok  "Odd Schema"."ta.ble"          0',
+        '',
+        'Note: The manifest is not signed.',
+        'Not in a backup: the data of the materialized view public.totals.',
+        `${view.key} opens and is whole to its last row. It would be restored into the new database app_db_restored on 127.0.0.1.`,
+        'It is the state of 2026-02-24T01:00:00.000Z, 9 h 30 min ago. Reading it took 1 min 5 s.',
+        'Nothing was changed. The same line without --dry-run restores it.',
+        '',
+      ].join('\n'),
+    )
+    expect(document).toMatchObject({ dryRun: true })
+  })
+
   test('says that the database was there before', () => {
-    expect(restoreOutcome({ ...view, created: false }, plain).text).toContain('into the database app_db_restored')
+    expect(restoreOutcome({ ...view, way: 'fill' }, plain).text).toContain('into the database app_db_restored')
+  })
+
+  const replaced: RestoredView = {
+    ...view,
+    user: 'the app',
+    database: 'app_db',
+    way: 'replace',
+    before: 'app_db_before_20260302t031500z',
+    needsAdoption: false,
+  }
+  test('in the place of another ends with the lines that drop what was there, and that swap it back', () => {
+    const psql = "psql -X -v ON_ERROR_STOP=1 -h 127.0.0.1 -p 5432 -U 'the app' -d postgres"
+    expect(restoreOutcome(replaced, plain).text.split('\n').slice(6)).toEqual([
+      `Restored ${view.key} in the place of the database app_db on 127.0.0.1: every table's rows agree.`,
+      'It is the state of 2026-02-24T01:00:00.000Z, 9 h 30 min ago. The restore took 1 min 5 s (within the hour that a restore may take).',
+      'Next: restart the application, so that it connects afresh.',
+      'What was there before is kept as app_db_before_20260302t031500z. It holds personal data: when all is well, remove it:',
+      `  ${psql} -c 'DROP DATABASE "app_db_before_20260302t031500z"'`,
+      'To undo the restore, stop the application and swap back:',
+      `  ${psql} -1 -c 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\\''app_db'\\''' -c 'ALTER DATABASE "app_db" RENAME TO "app_db_undone_20260302t031500z"' -c 'ALTER DATABASE "app_db_before_20260302t031500z" RENAME TO "app_db"'`,
+      '',
+    ])
+  })
+
+  test('in the place of another, dry, names the flag that it will need', () => {
+    expect(restoreOutcome({ ...replaced, dryRun: true, before: undefined }, plain).text).toContain(
+      'The same line without --dry-run, and with --confirm, restores it.',
+    )
   })
 
   test('is a document', () => {
@@ -414,19 +522,25 @@ describe('restore', () => {
       backupStartedAt: '2026-02-24T01:00:00.000Z',
       host: '127.0.0.1',
       database: 'app_db_restored',
+      way: 'create',
       created: true,
+      before: null,
+      swapBack: null,
+      dryRun: false,
       durationMs: 65_000,
       tables: view.tables,
       largeObjects: 2,
       notContained: view.notContained,
+      needsAdoption: true,
       warnings: view.warnings,
     })
   })
 
-  test('makes a terminal obey nothing', () => {
+  test.each([[true], [false]])('makes a terminal obey nothing, dry run: %s', (dryRun) => {
     const { text } = restoreOutcome(
       {
         ...view,
+        dryRun,
         host: hostile,
         database: hostile,
         tables: [{ name: hostile, expected: 0, found: 0 }],
@@ -436,11 +550,76 @@ describe('restore', () => {
       plain,
     )
     expect(text).not.toMatch(controls)
+    expect(text.match(/evil\ufffd\[2J/g)).toHaveLength(5)
+  })
+})
+
+describe('restore to a file', () => {
+  const view: FileView = {
+    key: dataKey('2026-02-24'),
+    backupStartedAt: new Date('2026-02-24T01:00:00.000Z'),
+    path: '/srv/look/app_db.sql',
+    sizeBytes: 12_345_678,
+    durationMs: 2_100,
+    tables: [
+      { name: 'public.users', rows: 2 },
+      { name: '"Odd Schema"."ta.ble"', rows: 0 },
+    ],
+    warnings: ['The manifest is not signed.'],
+    now: new Date('2026-02-24T10:30:00.000Z'),
+  }
+
+  test('tells what is in the file, how old it is, that it must not lie about, and how to read it in', () => {
+    expect(fileOutcome(view, plain)).toMatchObject({
+      exitStatus: 0,
+      text: [
+        'Note: The manifest is not signed.',
+        'Wrote backups/daily/2026-02-24-app_db.sql.gz.age as plain SQL to /srv/look/app_db.sql (12.3 MB, mode 0600).',
+        'It is the state of 2026-02-24T01:00:00.000Z, 9 h 30 min ago.',
+        'It holds personal data in plain text: remove it when it is no longer needed. Into a new database:',
+        '  psql -X -v ON_ERROR_STOP=1 -f /srv/look/app_db.sql newdb',
+        '',
+      ].join('\n'),
+    })
+  })
+
+  test('has no note where there is nothing to note', () => {
+    expect(fileOutcome({ ...view, warnings: [] }, plain).text).toMatch(/^Wrote backups/)
+  })
+
+  test('is a document with every figure', () => {
+    const outcome = fileOutcome(view, plain)
+    expect(outcome.document).toEqual({
+      key: view.key,
+      backupStartedAt: '2026-02-24T01:00:00.000Z',
+      path: '/srv/look/app_db.sql',
+      sizeBytes: 12_345_678,
+      durationMs: 2_100,
+      tables: view.tables,
+      warnings: view.warnings,
+    })
+    expect(JSON.parse(outcomeDocument('restore', outcome))).toMatchObject({ ok: true, path: view.path })
+  })
+
+  test('makes a terminal obey nothing, and leaves the document as it is', () => {
+    const { text, document } = fileOutcome({ ...view, path: hostile, warnings: [hostile] }, plain)
+    expect(text).not.toMatch(controls)
+    expect(text.match(/evil\ufffd\[2J/g)).toHaveLength(3)
+    expect(document).toMatchObject({ path: hostile, warnings: [hostile] })
+  })
+
+  test('in colour says nothing else', () => {
+    const { text } = fileOutcome(view, paintFor(true))
+    expect(text).not.toBe(fileOutcome(view, plain).text)
+    expect(text.replaceAll(/\u001b\[\d+m/g, '')).toBe(fileOutcome(view, plain).text)
   })
 })
 
 test('whatever a command returns, its status is one of the table', () => {
   const table = exitStatuses.map(({ status }) => status)
-  for (const outcome of [preflightOutcome([], plain), verifyOutcome({ depth: 'stored', backups: [] }, plain)])
+  for (const outcome of [
+    preflightOutcome([], plain),
+    verifyOutcome({ depth: 'stored', warnings: [], backups: [] }, plain),
+  ])
     expect(table).toContain(outcome.exitStatus)
 })

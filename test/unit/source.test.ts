@@ -48,6 +48,7 @@ describe('the source of tonight’s backup', () => {
       key: staging.key,
       manifestKey: staging.manifestKey,
       why: '',
+      fault: 'manifest',
     } as const
     expect(
       await codeOf(() => {

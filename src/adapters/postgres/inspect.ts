@@ -1,13 +1,15 @@
 import type pg from 'pg'
 import type { PostgresTarget } from '../../config/postgres-url.ts'
+import { keptSentence } from '../../domain/restore-names.ts'
 import type { SourceDatabase } from '../../ports.ts'
 import { sqlState } from './connect.ts'
+import { replacedDatabases } from './replaced.ts'
+import { notOfExtension, ofUsers } from './sql.ts'
 
 /** Tables that pg_dump would dump the rows of: not the system's, not temporary ones, not an extension's own. */
 export const userRelations = `
   pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`
+  WHERE ${ofUsers('n.nspname')} AND ${notOfExtension('pg_class', 'c')}`
 
 interface Line {
   readonly line: string
@@ -43,6 +45,7 @@ export const inspect = async (client: pg.Client, target: PostgresTarget): Promis
     encoding: facts.encoding,
     collate: facts.collate,
     ctype: facts.ctype,
+    requires: { extensions: await extensions(client), superuser: await superuserOnly(client) },
     blockers: await blockers(client),
     warnings: await warnings(client),
     notContained: await notContained(client),
@@ -58,6 +61,24 @@ const systemIdentifier = async (client: pg.Client): Promise<string | null> => {
     throw thrown
   }
 }
+
+const extensions = (client: pg.Client): Promise<string[]> =>
+  lines(client, `SELECT extname AS line FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1`)
+
+/** What only a superuser can make, so that a restore by another role is refused before it begins. */
+const superuserOnly = (client: pg.Client): Promise<string[]> =>
+  lines(
+    client,
+    `SELECT format('the event trigger %I', evtname) AS line FROM pg_event_trigger t WHERE ${notOfExtension('pg_event_trigger', 't')}
+     UNION ALL SELECT format('the publication %I, of all tables', pubname) FROM pg_publication WHERE puballtables
+     UNION ALL SELECT format('the foreign data wrapper %I', fdwname) FROM pg_foreign_data_wrapper w WHERE ${notOfExtension('pg_foreign_data_wrapper', 'w')}
+     UNION ALL SELECT format('the function %I.%I, in the language %s', n.nspname, p.proname, l.lanname)
+       FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+       WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT l.lanpltrusted AND p.prokind <> 'a'
+         -- The constructors of a range type come with it.
+         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype IN ('e', 'i'))
+     ORDER BY 1`,
+  )
 
 /** Why pg_dump would fail in mid-way, said before it starts. */
 const blockers = async (client: pg.Client): Promise<string[]> => [
@@ -90,6 +111,7 @@ const blockers = async (client: pg.Client): Promise<string[]> => [
 ]
 
 const warnings = async (client: pg.Client): Promise<string[]> => [
+  ...(await replacedDatabases(client)).map(keptSentence),
   ...(await lines(
     client,
     `SELECT format('%s subscriptions are in the dump only when a superuser makes it', count(*)) AS line FROM pg_stat_subscription HAVING count(*) > 0`,

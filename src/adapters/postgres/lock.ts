@@ -15,13 +15,22 @@ export interface LockSettings {
 
 const watchEveryMs = 3000
 
-/** See `Database.holdingLock`. */
-export const holdingLock = async <T>(
+/** An advisory lock, how it is asked for, and what to say when another session has it. */
+export interface AdvisoryLock {
+  readonly database?: string
+  readonly sql: string
+  readonly values: readonly unknown[]
+  readonly held: (client: pg.Client) => Promise<Fault>
+  /** What is lost with it, for the sentence: "this run". */
+  readonly of: string
+}
+
+/** Holds the lock in a session of its own while the work goes on; `lost` aborts when that session is cut. */
+export const holdingAdvisoryLock = async <T>(
   target: PostgresTarget,
-  settings: LockSettings,
-  clock: Clock,
-  options: LockOptions,
-  work: (lock: RunLock) => Promise<T>,
+  settings: Pick<LockSettings, 'applicationName' | 'stop'>,
+  lock: AdvisoryLock,
+  work: (client: pg.Client, lost: AbortController) => Promise<T>,
 ): Promise<T> => {
   // Stopped at once until the lock is had; afterwards the work ends first, and the lock is held to its end.
   const acquiring = new AbortController()
@@ -30,33 +39,57 @@ export const holdingLock = async <T>(
   }
   if (settings.stop.aborted) giveUp()
   settings.stop.addEventListener('abort', giveUp, { once: true })
-  const session = { applicationName: `${settings.applicationName} lock`, signal: acquiring.signal }
+  const session = {
+    applicationName: `${settings.applicationName} lock`,
+    signal: acquiring.signal,
+    ...(lock.database === undefined ? {} : { database: lock.database }),
+  }
   return withClient(target, session, async (client) => {
     await client.query('SET idle_session_timeout = 0').catch(() => undefined) // unknown before PostgreSQL 14
-    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [lockKey])
-    if (rows[0]?.locked !== true) throw await lockHeld(client)
+    const { rows } = await client.query<{ locked: boolean }>(`SELECT ${lock.sql} AS locked`, [...lock.values])
+    if (rows[0]?.locked !== true) throw await lock.held(client)
     settings.stop.removeEventListener('abort', giveUp)
 
     const lost = new AbortController()
     const lose = (): void => {
       lost.abort(
-        new Fault('lock-lost', 'The database session that holds the lock of this run was cut.', {
+        new Fault('lock-lost', `The database session that holds the lock of ${lock.of} was cut.`, {
           hint: 'The server was restarted, or the session was ended by somebody. The next attempt starts afresh.',
         }),
       )
     }
     client.on('end', lose)
     client.on('error', lose)
-    const watch = watchWaiters(client, settings, clock, options, lost)
     try {
-      return await work({ signal: lost.signal })
+      return await work(client, lost)
     } finally {
       client.off('end', lose)
       client.off('error', lose)
-      watch.end()
     }
   })
 }
+
+/** See `Database.holdingLock`. */
+export const holdingLock = <T>(
+  target: PostgresTarget,
+  settings: LockSettings,
+  clock: Clock,
+  options: LockOptions,
+  work: (lock: RunLock) => Promise<T>,
+): Promise<T> =>
+  holdingAdvisoryLock(
+    target,
+    settings,
+    { sql: 'pg_try_advisory_lock($1)', values: [lockKey], held: lockHeld, of: 'this run' },
+    async (client, lost) => {
+      const watch = watchWaiters(client, settings, clock, options, lost)
+      try {
+        return await work({ signal: lost.signal })
+      } finally {
+        watch.end()
+      }
+    },
+  )
 
 const lockHeld = async (client: pg.Client): Promise<Fault> => {
   const { rows } = await client.query<{ since: string | null }>(

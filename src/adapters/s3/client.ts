@@ -9,6 +9,8 @@ export interface S3Settings extends Bucket {
   readonly idleMs: number
   /** Objects larger than this are copied in parts: 5 GB is the limit of S3's CopyObject. */
   readonly copyInPartsAboveBytes: number
+  /** Aborts, with a Fault as its reason, when the work is to end: then no answer is waited for any more. */
+  readonly stop?: AbortSignal
 }
 
 /** How often a request is tried, with the SDK's backoff between. */
@@ -32,6 +34,8 @@ export const connect = (settings: S3Settings): Connection => {
     // instead, and the entity tag is compared.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
+    // With it the SDK waits for a "100 Continue" longer than for anything else, and not everything on the way says so.
+    expectContinueHeader: false,
     maxAttempts: requestAttempts,
     requestHandler: {
       connectionTimeout: 10_000,
@@ -40,6 +44,7 @@ export const connect = (settings: S3Settings): Connection => {
       throwOnRequestTimeout: true,
     },
   })
+  if (settings.stop !== undefined) endRequestsOn(client, settings.stop)
   return {
     client,
     settings,
@@ -53,5 +58,27 @@ export const connect = (settings: S3Settings): Connection => {
         throw translate(thrown, settings)
       }
     },
+  }
+}
+
+/** What of a request on its way to the network matters here. */
+interface Outgoing {
+  readonly method: string
+  readonly query: { readonly uploadId?: unknown }
+}
+
+/** Every request ends with the signal's reason, but the one that tidies up: what was begun is still given up. */
+const endRequestsOn = ({ config: { requestHandler: handler } }: S3Client, stop: AbortSignal): void => {
+  const handle = handler.handle.bind(handler)
+  handler.handle = async (request: Outgoing, options: { readonly abortSignal?: unknown } = {}) => {
+    if (request.method === 'DELETE' && request.query.uploadId !== undefined) return handle(request, options)
+    stop.throwIfAborted()
+    const signals = [stop, options.abortSignal].filter((signal) => signal instanceof AbortSignal)
+    try {
+      return await handle(request, { ...options, abortSignal: AbortSignal.any(signals) })
+    } catch (thrown) {
+      stop.throwIfAborted()
+      throw thrown
+    }
   }
 }

@@ -2,10 +2,12 @@ import { CopyObjectCommand, UploadPartCopyCommand } from '@aws-sdk/client-s3'
 import type { ObjectKey } from '../../domain/key.ts'
 import { partSizeFor } from '../../domain/part-size.ts'
 import { Fault } from '../../errors.ts'
+import type { PutResult } from '../../ports.ts'
 import type { Connection } from './client.ts'
 import { get } from './download.ts'
 import { httpStatusOf } from './errors.ts'
-import { abandon, alreadyThere, bareTag, begin, complete, put, sizeAndTag } from './upload.ts'
+import { bareTag, sizeAndTag } from './figures.ts'
+import { abandonQuietly, alreadyThere, begin, complete, put, tagOfParts } from './upload.ts'
 
 const contentType = 'application/octet-stream'
 
@@ -18,7 +20,7 @@ export const copy = async (
   from: ObjectKey,
   to: ObjectKey,
   options: { readonly ifAbsent: boolean },
-): Promise<void> => {
+): Promise<PutResult> => {
   const source = await sizeAndTag(on, from)
   if (source === undefined) throw new Fault('no-such-backup', `There is no object ${from} at ${on.endpoint}.`)
   if (options.ifAbsent && (await sizeAndTag(on, to)) !== undefined) throw alreadyThere(to)
@@ -28,8 +30,15 @@ export const copy = async (
   } catch (thrown) {
     const status = httpStatusOf(thrown)
     if (status === undefined || status >= 500 ? status !== 501 : ![400, 403, 405].includes(status)) throw thrown
-    await put(on, to, get(on, from, 0), { contentType, expectedBytes: source.sizeBytes, ifAbsent: options.ifAbsent })
+    return await put(on, to, get(on, from, 0), {
+      contentType,
+      expectedBytes: source.sizeBytes,
+      ifAbsent: options.ifAbsent,
+    })
   }
+  const made = await sizeAndTag(on, to)
+  if (made === undefined) throw new Fault('storage-failed', `${to} was copied, and is not there.`)
+  return { sizeBytes: made.sizeBytes, etag: made.tag ?? null }
 }
 
 const sourceOf = (on: Connection, key: ObjectKey): string =>
@@ -55,9 +64,9 @@ const copyInParts = async (on: Connection, from: ObjectKey, to: ObjectKey, sizeB
       )
       tags.push(bareTag(CopyPartResult?.ETag) ?? '')
     }
-    await complete(on, to, upload, tags, { sizeBytes, etag: null })
+    await complete(on, to, upload, tags, { sizeBytes, etag: tagOfParts(tags) })
   } catch (thrown) {
-    await abandon(on, to, upload)
+    await abandonQuietly(on, to, upload)
     throw thrown
   }
 }

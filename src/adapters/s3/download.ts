@@ -4,11 +4,17 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { ObjectKey } from '../../domain/key.ts'
 import { Fault } from '../../errors.ts'
 import type { Connection } from './client.ts'
-import { httpStatusOf, isNotFound } from './errors.ts'
-import { bareTag } from './upload.ts'
+import { httpStatusOf, isNotFound, isTimeout, translate } from './errors.ts'
+import { bareTag } from './figures.ts'
 
 /** Attempts to go on, each without a byte gained, before a download is given up. */
 const attemptsWithoutProgress = 5
+
+/** What the first answer said the object is; what every later one must agree with. */
+interface Whole {
+  readonly tag: string | undefined
+  readonly endBytes: number
+}
 
 /**
  * The object's bytes from `start` on. When the connection is cut or stalls, it goes on where it was, with Range and
@@ -16,23 +22,34 @@ const attemptsWithoutProgress = 5
  */
 export async function* get(on: Connection, key: ObjectKey, start: number): AsyncGenerator<Uint8Array> {
   let position = start
-  let whole: { readonly tag: string | undefined; readonly endBytes: number } | undefined
+  let whole: Whole | undefined
   for (let failures = 0; ;) {
     const before = position
     try {
       const answer = await open(on, key, position, whole?.tag)
-      if (answer === 'at its end') return
-      whole ??= { tag: bareTag(answer.ETag), endBytes: position + (answer.ContentLength ?? 0) }
+      if (answer === 'at its end') {
+        if (position < (whole?.endBytes ?? position)) throw replaced(key)
+        return
+      }
+      const { beginBytes, ...found } = figuresOf(on, key, answer)
+      whole ??= found
+      // Not every server knows If-Match.
+      if (found.tag !== whole.tag || found.endBytes !== whole.endBytes) throw replaced(key)
+      if (beginBytes > position) throw notAsAsked(on, key)
       if (!(answer.Body instanceof Readable)) throw new TypeError('the body of an answer is no stream')
       const { endBytes } = whole
+      // Nor does every server, nor every proxy before it, know Range: what is had already is passed over.
+      let surplus = position - beginBytes
       for await (const chunk of withoutStall(answer.Body, on.settings.idleMs)) {
-        position += chunk.byteLength
+        const fresh = chunk.subarray(surplus)
+        surplus -= chunk.byteLength - fresh.byteLength
+        position += fresh.byteLength
         if (position > endBytes)
           throw new Fault('damaged', `The storage at ${on.endpoint} sent more of ${key} than it has.`)
-        yield chunk
+        if (fresh.byteLength > 0) yield fresh
       }
-      if (position === endBytes) return
-      throw new Error('the answer ended before its end')
+      if (position >= endBytes) return
+      throw Object.assign(new Error('the answer ended before its end'), { code: 'ECONNRESET' })
     } catch (thrown) {
       if (thrown instanceof Fault || isFinal(thrown)) throw explained(on, key, thrown)
       failures = position > before ? 1 : failures + 1
@@ -42,6 +59,24 @@ export async function* get(on: Connection, key: ObjectKey, start: number): Async
   }
 }
 
+/** Which bytes an answer holds, and of what. */
+const figuresOf = (
+  on: Connection,
+  key: ObjectKey,
+  { ETag, ContentLength, ContentRange }: GetObjectCommandOutput,
+): Whole & { readonly beginBytes: number } => {
+  const beginBytes = ContentRange === undefined ? 0 : Number(/^bytes (\d+)-/.exec(ContentRange)?.[1])
+  if (Number.isNaN(beginBytes)) throw notAsAsked(on, key)
+  if (ContentLength === undefined)
+    throw new Fault('storage-failed', `The storage at ${on.endpoint} did not say how long ${key} is.`)
+  return { tag: bareTag(ETag), beginBytes, endBytes: beginBytes + ContentLength }
+}
+
+const replaced = (key: ObjectKey): Fault => new Fault('storage-failed', `${key} was replaced while it was being read.`)
+
+const notAsAsked = (on: Connection, key: ObjectKey): Fault =>
+  new Fault('storage-failed', `The storage at ${on.endpoint} sent another part of ${key} than it was asked for.`)
+
 /** What another attempt would only meet again: the SDK has retried outages and throttling already. */
 const isFinal = (thrown: unknown): boolean => {
   const status = httpStatusOf(thrown)
@@ -50,7 +85,7 @@ const isFinal = (thrown: unknown): boolean => {
 
 const explained = (on: Connection, key: ObjectKey, thrown: unknown): unknown => {
   if (isNotFound(thrown)) return new Fault('no-such-backup', `There is no object ${key} at ${on.endpoint}.`)
-  if (httpStatusOf(thrown) === 412) return new Fault('storage-failed', `${key} was replaced while it was being read.`)
+  if (httpStatusOf(thrown) === 412) return replaced(key)
   return thrown
 }
 
@@ -71,7 +106,8 @@ const open = async (
     )
   } catch (thrown) {
     if (httpStatusOf(thrown) === 416 && position > 0) return 'at its end'
-    throw thrown
+    // The SDK has waited for an answer several times by now; five times as long would be a hang.
+    throw isTimeout(thrown) ? translate(thrown, on) : thrown
   }
 }
 
@@ -79,7 +115,9 @@ const open = async (
 async function* withoutStall(body: Readable, idleMs: number): AsyncGenerator<Uint8Array> {
   let timer: NodeJS.Timeout | undefined
   const watch = (): void => {
-    timer = setTimeout(() => body.destroy(new Error('the answer stalled')), idleMs)
+    timer = setTimeout(() => {
+      body.destroy(Object.assign(new Error('the answer stalled'), { name: 'TimeoutError' }))
+    }, idleMs)
   }
   try {
     watch()

@@ -16,12 +16,18 @@ export const isNotFound = (thrown: unknown): boolean =>
   (['NoSuchKey', 'NotFound', 'NoSuchUpload'].includes(thrown.name) ||
     (httpStatusOf(thrown) === 404 && thrown.name !== 'NoSuchBucket'))
 
+/** Nothing came for as long as we wait. The SDK calls a connection that was cut a timeout as well. */
+export const isTimeout = (thrown: unknown): boolean =>
+  isErrno(thrown, 'ETIMEDOUT') || (nameOf(thrown) === 'TimeoutError' && !isErrno(thrown, 'ECONNRESET', 'EPIPE'))
+
 const nameOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.name : '')
 
 /** S3's errors by their meaning: what retrying cannot help is 78, outages and throttling are 75. */
-export const translate = (thrown: unknown, { endpoint, region, bucket }: Bucket): unknown => {
-  if (thrown instanceof Fault) return thrown
-  const more = { cause: thrown }
+export const translate = (caught: unknown, { endpoint, region, bucket }: Bucket): unknown => {
+  if (caught instanceof Fault) return caught
+  // `fetch` says what has failed, and why it has in the cause.
+  const thrown = caught instanceof TypeError && caught.cause instanceof Error ? caught.cause : caught
+  const more = { cause: caught }
   const status = httpStatusOf(thrown)
   switch (nameOf(thrown)) {
     case 'NoSuchBucket':
@@ -51,6 +57,11 @@ export const translate = (thrown: unknown, { endpoint, region, bucket }: Bucket)
         ...more,
         hint: 'Check S3_REGION and S3_ENDPOINT: both name the region of the bucket.',
       })
+    case 'InvalidObjectState':
+      return new Fault('configuration', `What is asked for in the bucket ${bucket} lies in cold storage.`, {
+        ...more,
+        hint: 'Have it brought back at the provider, and remove the lifecycle rule that moved it there.',
+      })
     case 'QuotaExceeded':
       return new Fault('storage-failed', `The bucket ${bucket} is full: its quota is used up.`, {
         ...more,
@@ -74,7 +85,9 @@ export const translate = (thrown: unknown, { endpoint, region, bucket }: Bucket)
     })
   return new Fault('storage-failed', `The storage at ${endpoint} failed (${reasonOf(thrown, status)}).`, {
     ...more,
-    hint: "It is worth trying again; if it stays, see the provider's status page.",
+    hint: isErrno(thrown, 'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN')
+      ? "Is S3_ENDPOINT right? Then it is worth trying again; if it stays, see the provider's status page."
+      : "It is worth trying again; if it stays, see the provider's status page.",
   })
 }
 
@@ -88,7 +101,7 @@ const reasonOf = (thrown: unknown, status: number | undefined): string => {
   if (isErrno(thrown, 'ECONNREFUSED')) return 'connection refused'
   if (isErrno(thrown, 'ENOTFOUND', 'EAI_AGAIN')) return 'its name is not known'
   if (isErrno(thrown, 'ECONNRESET', 'EPIPE')) return 'the connection was cut'
-  if (nameOf(thrown) === 'TimeoutError' || isErrno(thrown, 'ETIMEDOUT')) return 'no answer in time'
+  if (isTimeout(thrown)) return 'no answer in time'
   if (status !== undefined) return `HTTP ${String(status)} ${nameOf(thrown).slice(0, 60)}`
   return nameOf(thrown).slice(0, 60) || 'unknown'
 }

@@ -12,12 +12,14 @@ import { createHash } from 'node:crypto'
 import type { ExpiryRule } from '../../domain/lifecycle.ts'
 import { asObjectKey, type ObjectKey } from '../../domain/key.ts'
 import { Fault } from '../../errors.ts'
+import { keepingOwnFaults } from '../../pipeline/own-faults.ts'
 import type { PlaceHabits, PutResult, Store, StoredObject, UnfinishedUpload } from '../../ports.ts'
 import { connect, type Connection, type S3Settings } from './client.ts'
 import { copy } from './copy.ts'
 import { get } from './download.ts'
 import { isNotFound, translate } from './errors.ts'
-import { abandon, put, sizeAndTag } from './upload.ts'
+import { sizeAndTag } from './figures.ts'
+import { abandon, put } from './upload.ts'
 
 /** A bucket of S3, or of anything that speaks its protocol, as a store. See `Store` for the contract. */
 export const s3Store = (settings: S3Settings, prefix: string): Store => {
@@ -37,22 +39,12 @@ export const s3Store = (settings: S3Settings, prefix: string): Store => {
         return found === undefined ? undefined : { key, sizeBytes: found.sizeBytes, lastModified: found.lastModified }
       }),
     get: (key, from) => translatingEach(on, get(on, key, from?.start ?? 0)),
-    put: async (key, body, options) => {
-      const own: { fault?: { readonly thrown: unknown } } = {}
-      async function* noting(): AsyncGenerator<Uint8Array> {
-        try {
-          yield* body
-        } catch (thrown) {
-          own.fault = { thrown }
-          throw thrown
-        }
-      }
-      try {
-        return await put(on, key, noting(), options)
-      } catch (thrown) {
-        throw own.fault === undefined ? translate(thrown, on) : own.fault.thrown
-      }
-    },
+    put: (key, body, options) =>
+      keepingOwnFaults(
+        body,
+        (kept) => put(on, key, kept, options),
+        (thrown) => translate(thrown, on),
+      ),
     prove: (key, sent) => on.asking(() => prove(on, key, sent)),
     copy: (from, to, options) => on.asking(() => copy(on, from, to, options)),
     delete: (key) =>
@@ -76,16 +68,32 @@ async function* list(on: Connection, layoutPrefix: string, prefix: string): Asyn
         ...(next === undefined ? {} : { ContinuationToken: next }),
       }),
     )
+    // Whatever answers 200 to everything would otherwise look like an empty bucket.
+    if (page.Name === undefined) throw noListing(on)
     for (const { Key = '', Size, LastModified } of page.Contents ?? []) {
       const key = asObjectKey({ prefix: layoutPrefix }, Key)
       if (key !== undefined) yield { key, sizeBytes: Size ?? 0, lastModified: LastModified ?? new Date(0) }
     }
     next = page.IsTruncated === true ? page.NextContinuationToken : undefined
+    if (page.IsTruncated === true && next === undefined) throw noListing(on)
   } while (next !== undefined)
 }
 
-/** MD5, or MD5 of MD5s with the number of parts: an entity tag that says what the bytes are. */
-const isDigestTag = (tag: string | undefined): tag is string => tag !== undefined && /^[0-9a-f]{32}(-\d+)?$/.test(tag)
+/** Half a listing must not pass for a whole one: what it lacks would count as not there. */
+const noListing = (on: Connection): Fault =>
+  new Fault(
+    'storage-failed',
+    `What ${on.endpoint} answered is no listing of the bucket ${on.bucket}, or half of one.`,
+    {
+      hint: 'Check S3_ENDPOINT; is there a proxy before it?',
+    },
+  )
+
+/**
+ * The shape of an entity tag that says what the bytes are: '' for an MD5, '-3' for an MD5 of three parts' MD5s. Tags of
+ * two shapes may well be of the same bytes. undefined where the tag is something else.
+ */
+const shapeOf = (tag: string | null | undefined): string | undefined => /^[0-9a-f]{32}(|-\d+)$/.exec(tag ?? '')?.[1]
 
 const prove = async (on: Connection, key: ObjectKey, sent: PutResult & { readonly sha256: string }): Promise<void> => {
   const found = await sizeAndTag(on, key)
@@ -97,9 +105,10 @@ const prove = async (on: Connection, key: ObjectKey, sent: PutResult & { readonl
   if (found.sizeBytes !== sent.sizeBytes)
     throw differs(`it has ${String(found.sizeBytes)} bytes instead of ${String(sent.sizeBytes)}`)
   if (!found.tagIsOpaque && found.tag === sent.etag) return
-  if (!found.tagIsOpaque && isDigestTag(found.tag) && found.tag.includes('-') === sent.etag?.includes('-'))
+  const shape = shapeOf(found.tag)
+  if (!found.tagIsOpaque && shape !== undefined && shape === shapeOf(sent.etag))
     throw differs('its entity tag is another')
-  // Encrypted by the server, or tagged in a way of its own: then only the bytes themselves can tell.
+  // Encrypted by the server, put together of other parts, or tagged in a way of its own: then only the bytes themselves can tell.
   const hash = createHash('sha256')
   for await (const chunk of get(on, key, 0)) hash.update(chunk)
   if (hash.digest('hex') !== sent.sha256) throw differs('read back, its SHA-256 is another')
@@ -123,6 +132,7 @@ async function* unfinished(on: Connection, layoutPrefix: string, prefix: string)
             ...(page.NextUploadIdMarker === undefined ? {} : { UploadIdMarker: page.NextUploadIdMarker }),
           }
         : undefined
+    if (page.IsTruncated === true && page.NextKeyMarker === undefined) throw noListing(on)
   }
 }
 
@@ -161,6 +171,8 @@ const habits = async (on: Connection): Promise<PlaceHabits> => {
 const expiryRule = (rule: LifecycleRule): ExpiryRule[] => {
   const { Days, Date: fixed } = rule.Expiration ?? {}
   if (rule.Status !== 'Enabled' || (Days === undefined && fixed === undefined)) return []
+  // Our objects carry no tags, so a rule for some tag is for none of them.
+  if (rule.Filter?.Tag !== undefined || (rule.Filter?.And?.Tags ?? []).length > 0) return []
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- still what older rules and other providers answer with
   const prefix = rule.Filter?.Prefix ?? rule.Filter?.And?.Prefix ?? rule.Prefix ?? ''
   return [{ name: rule.ID ?? 'unnamed', prefix, afterDays: Days ?? 0 }]

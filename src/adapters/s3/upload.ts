@@ -2,7 +2,6 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  HeadObjectCommand,
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
@@ -12,7 +11,9 @@ import { maxParts, partSizeFor } from '../../domain/part-size.ts'
 import { Fault } from '../../errors.ts'
 import type { Bytes, PutOptions, PutResult } from '../../ports.ts'
 import type { Connection } from './client.ts'
+import { get } from './download.ts'
 import { httpStatusOf, isNotFound } from './errors.ts'
+import { isStored, sizeAndTag } from './figures.ts'
 
 /** Parts on their way at once; with the one being filled, three parts are in memory. */
 const partsInFlight = 2
@@ -21,9 +22,6 @@ export const alreadyThere = (key: ObjectKey): Fault =>
   new Fault('refused', `There is already an object ${key}, and it is not written over.`, {
     hint: 'See what there is: oslrs-backup list',
   })
-
-/** Entity tag without its quotes, as the manifest states it. */
-export const bareTag = (tag: string | undefined): string | undefined => tag?.replaceAll('"', '')
 
 /** See `Store.put`. A small object goes in one request, a large one in parts; each with its MD5, which the server checks. */
 export const put = async (on: Connection, key: ObjectKey, body: Bytes, options: PutOptions): Promise<PutResult> => {
@@ -87,10 +85,22 @@ const putWhole = async (on: Connection, key: ObjectKey, bytes: Buffer, options: 
   } catch (thrown) {
     // The answer to an earlier attempt may have been lost, and this one refused because that one had succeeded.
     if (await isStored(on, key, sent)) return sent
-    throw httpStatusOf(thrown) === 412 ? alreadyThere(key) : thrown
+    if (httpStatusOf(thrown) !== 412) throw thrown
+    // Where the provider encrypts, only the bytes can tell whose it is.
+    if (!(await holds(on, key, digest))) throw alreadyThere(key)
   }
   return sent
 }
+
+const holds = async (on: Connection, key: ObjectKey, digest: Buffer): Promise<boolean> => {
+  const found = createHash('md5')
+  for await (const chunk of get(on, key, 0)) found.update(chunk)
+  return found.digest().equals(digest)
+}
+
+/** As S3 makes it of the MD5s of the parts. */
+export const tagOfParts = (tags: readonly string[]): string =>
+  `${md5(Buffer.from(tags.join(''), 'hex')).toString('hex')}-${String(tags.length)}`
 
 const putInParts = async (
   on: Connection,
@@ -102,18 +112,13 @@ const putInParts = async (
   const requests = new AbortController()
   try {
     const { digests, sizeBytes } = await sendParts(on, key, upload, slices, requests)
-    const sent = { sizeBytes, etag: `${md5(Buffer.concat(digests)).toString('hex')}-${String(digests.length)}` }
+    const tags = digests.map((digest) => digest.toString('hex'))
+    const sent = { sizeBytes, etag: tagOfParts(tags) }
     if (options.ifAbsent && (await sizeAndTag(on, key)) !== undefined) throw alreadyThere(key)
-    await complete(
-      on,
-      key,
-      upload,
-      digests.map((digest) => digest.toString('hex')),
-      sent,
-    )
+    await complete(on, key, upload, tags, sent)
     return sent
   } catch (thrown) {
-    await abandon(on, key, upload)
+    await abandonQuietly(on, key, upload)
     throw thrown
   }
 }
@@ -188,7 +193,7 @@ export const complete = async (
   sent: PutResult,
 ): Promise<void> => {
   try {
-    await on.client.send(
+    const { ETag } = await on.client.send(
       new CompleteMultipartUploadCommand({
         Bucket: on.bucket,
         Key: key,
@@ -196,46 +201,34 @@ export const complete = async (
         MultipartUpload: { Parts: tags.map((tag, index) => ({ PartNumber: index + 1, ETag: `"${tag}"` })) },
       }),
     )
+    // 200 is sent before the work is done, and an error may follow it in a form that the SDK does not know.
+    if (ETag === undefined)
+      throw new Fault('storage-failed', `The storage at ${on.endpoint} did not say that ${key} is complete.`)
   } catch (thrown) {
     // Its answer may have been lost: then the upload is gone because the object is there.
     if (!(await isStored(on, key, sent))) throw thrown
   }
 }
 
-/** Best effort: what is left behind is found by `unfinished`, and swept by its age. */
-export const abandon = async (on: Connection, key: ObjectKey, upload: string): Promise<void> => {
-  await on.client
-    .send(new AbortMultipartUploadCommand({ Bucket: on.bucket, Key: key, UploadId: upload }))
-    .catch((thrown: unknown) => {
-      if (isNotFound(thrown)) return
-      // The fault that led here is the one to tell.
-    })
-}
-
-export interface HeadFigures {
-  readonly sizeBytes: number
-  readonly tag: string | undefined
-  readonly lastModified: Date
-  /** Encrypted by the server with a key that makes the tag something else than an MD5. */
-  readonly tagIsOpaque: boolean
-}
-
-export const sizeAndTag = async (on: Connection, key: ObjectKey): Promise<HeadFigures | undefined> => {
+/** Removes an unfinished upload; no error when there is none. */
+export const abandon = async (
+  on: Connection,
+  key: ObjectKey,
+  upload: string,
+  until: { readonly abortSignal?: AbortSignal } = {},
+): Promise<void> => {
   try {
-    const head = await on.client.send(new HeadObjectCommand({ Bucket: on.bucket, Key: key }))
-    return {
-      sizeBytes: head.ContentLength ?? 0,
-      tag: bareTag(head.ETag),
-      lastModified: head.LastModified ?? new Date(0),
-      tagIsOpaque: head.ServerSideEncryption?.startsWith('aws:kms') === true || head.SSECustomerAlgorithm !== undefined,
-    }
+    await on.client.send(new AbortMultipartUploadCommand({ Bucket: on.bucket, Key: key, UploadId: upload }), until)
   } catch (thrown) {
-    if (isNotFound(thrown)) return undefined
-    throw thrown
+    if (!isNotFound(thrown)) throw thrown
   }
 }
 
-const isStored = async (on: Connection, key: ObjectKey, sent: PutResult): Promise<boolean> => {
-  const found = await sizeAndTag(on, key).catch(() => undefined)
-  return found?.sizeBytes === sent.sizeBytes && found.tag === sent.etag
+/**
+ * After a fault, which is the one to tell; somebody may be waiting for our end, so it is not tried for long. What stays
+ * behind is found by `unfinished`, and swept by its age.
+ */
+export const abandonQuietly = (on: Connection, key: ObjectKey, upload: string): Promise<void> => {
+  const abortSignal = AbortSignal.timeout(Math.min(on.settings.idleMs, 10_000))
+  return abandon(on, key, upload, { abortSignal }).catch(() => undefined)
 }

@@ -1,10 +1,24 @@
-import { Option, type Command } from 'commander'
-import type { CommonOptions } from './context.ts'
-import { isDate, isMonth } from './domain/calendar.ts'
-import type { Selector } from './domain/selection.ts'
-import { exitStatuses, Fault } from './errors.ts'
+import type { Command } from 'commander'
+import type { CommonOptions, Opened } from '../context/parts.ts'
+import { isDate, isMonth } from '../domain/calendar.ts'
+import type { Selector } from '../domain/selection.ts'
+import type { Edge } from '../edge.ts'
+import { exitStatuses, Fault } from '../errors.ts'
+import type { Outcome } from '../present/outcome.ts'
+import type { Paint } from '../present/paint.ts'
 
 /** Flags that several commands have, and what they mean. */
+
+/** Opens a command's context, does its work, and prints the outcome. */
+export type Begin = <T>(
+  name: string,
+  options: CommonOptions,
+  open: () => Promise<Opened<T>>,
+  work: (context: T, paint: Paint) => Promise<Outcome>,
+) => Promise<void>
+
+/** Adds a command's flags, help and action. */
+export type Add = (command: Command, edge: Edge, begin: Begin) => void
 
 export const statusTable = (): string =>
   exitStatuses.map(({ status, meaning }) => `  ${String(status).padStart(3)}  ${meaning}`).join('\n')
@@ -50,29 +64,4 @@ export const selectorsOf = (flags: SelectorFlags): Selector[] => {
     ...(flags.monthly === undefined ? [] : [{ by: 'month', month: flags.monthly } as const]),
     ...(flags.key === undefined ? [] : [{ by: 'key', key: flags.key } as const]),
   ]
-}
-
-/** Flags and commands that are known and not built yet: refused in so many words, never ignored or done by half. */
-const notYet = (what: string): never => {
-  throw new Fault('not-in-this-version', `${what} is not in this version.`, {
-    hint: 'Nothing was changed. What this version does: oslrs-backup --help',
-  })
-}
-export const withFlagsNotYet = (command: Command, ...flags: readonly string[]): Command => {
-  for (const flag of flags) command.addOption(new Option(flag).hideHelp())
-  return command.hook('preAction', () => {
-    const given: Readonly<Record<string, unknown>> = command.opts()
-    const asked = command.options.find(
-      (option) => flags.includes(option.flags) && given[option.attributeName()] !== undefined,
-    )
-    if (asked !== undefined) notYet(`${command.name()} ${asked.long ?? ''}`)
-  })
-}
-export const addCommandNotYet = (program: Command, name: string): void => {
-  program
-    .command(name, { hidden: true })
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .helpOption(false)
-    .action(() => notYet(name))
 }

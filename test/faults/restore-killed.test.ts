@@ -1,0 +1,115 @@
+import { expect, inject, test } from 'vitest'
+import { startAt, send } from '../support/faults.ts'
+import { eventually, processesOf } from '../support/faulty-programs.ts'
+import { newDatabase, query, urlOf } from '../support/postgres.ts'
+import { startStatementProxy, type Passing } from '../support/statement-proxy.ts'
+import { manifestsOf, newSite, runTool, withIdentity } from '../support/tool.ts'
+
+/**
+ * A restore over a database that holds anything, killed at every step: a first one that is left alone tells which
+ * statements there are; then for each of them one is begun and killed when that statement comes. What has the target's name
+ * is then the old database whole, or the new one whole, and the application can log in and read; and the next restore
+ * removes what the killed one left, and nothing else.
+ */
+const isOnce = new Set<string>()
+/** Of what psql and pg_dump say a part, spread over all of it; of ours everything, but what is only waited with. */
+const worthKilling = (passing: Passing, index: number): boolean => {
+  if (
+    passing.text.includes('pg_terminate_backend') ||
+    passing.text.startsWith('SELECT pid FROM') ||
+    passing.text.includes('ours.pids')
+  )
+    return false
+  switch (passing.by) {
+    case 'ours':
+      return true
+    case 'load':
+      return passing.text === 'COPY data' || index % 6 === 0
+    case 'pg_dump':
+      return index % 25 === 0
+  }
+}
+const isTurningPoint = ({ by, text }: Passing): boolean =>
+  by === 'ours' && /^(COMMIT|CREATE DATABASE|DROP DATABASE|ALTER DATABASE|GRANT|BEGIN)/.test(text)
+
+test('killed at any statement, a restore leaves the old database whole or the new one whole', async () => {
+  const server = urlOf(inject('pgPort'), 'postgres')
+  const role = `app_killed_${String(process.pid)}`
+  await query(server, `CREATE ROLE ${role} LOGIN`)
+  const url = await newDatabase(inject('pgPort'), {
+    sql: `CREATE TABLE users (id int PRIMARY KEY, email text); INSERT INTO users SELECT g, g || '@oyo.example' FROM generate_series(1, 3) g;
+          CREATE TABLE submissions AS SELECT g AS id FROM generate_series(1, 50) g; CREATE INDEX by_id ON submissions (id);
+          GRANT SELECT ON users TO ${role};`,
+  })
+  const database = new URL(url).pathname.slice(1)
+  // Nearly ours by their names, and somebody else's.
+  const strangers = [`${database}_restore_old`, `${database}_restored`, `${database}x_restore_20260302t031500z`]
+  for (const stranger of strangers) await query(server, `CREATE DATABASE ${stranger}`)
+  const site = await newSite(url)
+  expect(await runTool(['run'], site.environment)).toMatchObject({ exitCode: 0 })
+  expect(await manifestsOf(site)).toHaveLength(2)
+  const proxy = await startStatementProxy(inject('pgPort'))
+  const start = () =>
+    startAt(site, ['restore', '--latest', '--confirm', '--target-db', urlOf(proxy.port, database)], withIdentity(site))
+  const ruin = () => query(url, `CREATE TABLE IF NOT EXISTS ruined (); DELETE FROM users WHERE id > 1`)
+  const state = async (): Promise<'old' | 'new' | 'neither'> => {
+    // As the application: it must be able to log in and to read.
+    const [found] = await query<{ users: number; ruined: boolean }>(
+      urlOf(inject('pgPort'), database, role),
+      `SELECT count(*)::int AS users, to_regclass('ruined') IS NOT NULL AS ruined FROM users`,
+    )
+    if (found?.ruined === true && found.users === 1) return 'old'
+    const indexed = await query(url, `SELECT FROM pg_indexes WHERE indexname = 'by_id'`)
+    const [submissions] = await query<{ n: number }>(url, 'SELECT count(*)::int AS n FROM submissions')
+    return found?.ruined === false && found.users === 3 && indexed.length === 1 && submissions?.n === 50
+      ? 'new'
+      : 'neither'
+  }
+
+  await ruin()
+  expect(await start()).toMatchObject({ exitCode: 0 })
+  expect(await state()).toBe('new')
+  const points = proxy
+    .taken()
+    .filter(worthKilling)
+    .filter((passing) => {
+      const key = JSON.stringify(passing)
+      const isNew = !isOnce.has(key)
+      isOnce.add(key)
+      return isNew
+    })
+    .flatMap((passing) => [
+      { passing, when: 'before' as const },
+      ...(isTurningPoint(passing) ? [{ passing, when: 'after' as const }] : []),
+    ])
+  expect(points.length).toBeGreaterThan(60)
+
+  const outcomes = { old: 0, new: 0, notReached: 0 }
+  for (const { passing, when } of points) {
+    await ruin()
+    const reached = proxy.stopAt(passing, when)
+    const running = start()
+    const first = await Promise.race([reached.then(() => 'reached' as const), running.then(() => 'ended' as const)])
+    if (first === 'reached') send(running, 'SIGKILL')
+    else outcomes.notReached += 1
+    await running
+    proxy.reset()
+    await eventually('the end of all children', async () => (await processesOf(site)).length === 0)
+    const found = await state()
+    expect(found, `killed ${when} ${JSON.stringify(passing)}`).not.toBe('neither')
+    if (found !== 'neither') outcomes[found] += 1
+  }
+  expect(outcomes.notReached).toBeLessThan(5)
+  expect(outcomes.old).toBeGreaterThan(50)
+  // After the swap's own COMMIT, at least.
+  expect(outcomes.new).toBeGreaterThan(0)
+
+  await ruin()
+  expect(await start()).toMatchObject({ exitCode: 0 })
+  const left = await query<{ datname: string }>(
+    server,
+    `SELECT datname FROM pg_database WHERE datname ~ '_restore' AND starts_with(datname, $1) ORDER BY 1`,
+    [database],
+  )
+  expect(left.map(({ datname }) => datname)).toEqual(strangers.toSorted())
+}, 600_000)
