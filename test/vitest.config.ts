@@ -6,7 +6,7 @@ const tier = (name: string, folders: readonly string[], setup?: string) => ({
     name,
     root: import.meta.dirname,
     include: folders.map((folder) => `${folder}/**/*.test.ts`),
-    setupFiles: ['support/no-warnings.ts', ...(setup === undefined ? [] : ['support/no-midnight.ts'])],
+    setupFiles: ['support/no-warnings.ts', ...(setup === undefined ? [] : ['support/no-new-night.ts'])],
     ...(setup === undefined ? {} : { globalSetup: [setup] }),
     testTimeout: 180_000,
     hookTimeout: 180_000,

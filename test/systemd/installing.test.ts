@@ -149,4 +149,23 @@ END`)
       await box.stop()
     }
   })
+
+  test(
+    'removes nothing that it has not made: a store where the units cannot go stays as it is',
+    patience,
+    async ({ expect }) => {
+      const box = await bootInstalled(inject('rack'), 'precious')
+      try {
+        await box.do(`
+        install -d /home/person/backups/backups && echo precious > /home/person/backups/backups/one
+        sed -i 's|^BACKUP_STORE_DIR=.*|BACKUP_STORE_DIR=/home/person/backups|' /etc/oslrs-backup/oslrs-backup.env`)
+        const ended = await box.run(`cd ${checkout} && ./install.sh`)
+        expect(ended.stderr).toContain('BACKUP_STORE_DIR is /home/person/backups, and the units see nothing there')
+        expect(ended.exitCode).toBe(78)
+        expect(await box.do('cat /home/person/backups/backups/one')).toBe('precious')
+      } finally {
+        await box.stop()
+      }
+    },
+  )
 })

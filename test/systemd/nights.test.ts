@@ -10,7 +10,7 @@ import {
   stateOf,
   storedBackups,
 } from '../support/systemd-night.ts'
-import { canaryPassword } from '../support/systemd-tier.ts'
+import { bootInstalled, canaryPassword, now } from '../support/systemd-tier.ts'
 
 const patience = { timeout: 300_000 }
 const envFile = '/etc/oslrs-backup/oslrs-backup.env'
@@ -96,8 +96,8 @@ describe.skipIf(inject('whyNoBoxes') !== '').concurrent('a night', () => {
     'that was slept through is made up for when the machine is up again',
     patience,
     async ({ expect, onTestFinished }) => {
-      const { bootInstalled } = await import('../support/systemd-tier.ts')
       const asleep = await bootNight({ onTestFinished }, 'asleep', { waits: [1, 2, 3] })
+      await now(asleep, 'oslrs-backup.timer')
       await asleep.do(
         `systemctl stop oslrs-backup.timer; touch -d '2 days ago' /var/lib/systemd/timers/stamp-oslrs-backup.timer`,
       )
@@ -126,7 +126,6 @@ describe.skipIf(inject('whyNoBoxes') !== '').concurrent('a night', () => {
     'in the middle of which the machine goes down is made up for after the boot',
     patience,
     async ({ expect, onTestFinished }) => {
-      const { bootInstalled } = await import('../support/systemd-tier.ts')
       const before = await bootNight({ onTestFinished }, 'rebooted', {
         waits: [1, 2, 3],
         service: 'Environment=BACKUP_LOCK_SECONDS=3600',

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import type { Box } from '../support/systemd-box.ts'
 import { alertsSetOff, bootNight, dropIn, mailsOf, night, stateOf, untilAtRest } from '../support/systemd-night.ts'
-import { bootInstalled } from '../support/systemd-tier.ts'
+import { bootInstalled, now } from '../support/systemd-tier.ts'
 
 const services = ['oslrs-backup', 'oslrs-backup-verify', 'oslrs-backup-watch', 'oslrs-backup-alert@oslrs-backup']
 const patience = { timeout: 300_000 }
@@ -10,6 +10,7 @@ describe.skipIf(inject('whyNoBoxes') !== '')('the units, as installed', () => {
   let box: Box
   beforeAll(async () => {
     box = await bootInstalled(inject('rack'), 'units')
+    for (const timer of ['oslrs-backup', 'oslrs-backup-verify', 'oslrs-backup-watch']) await now(box, `${timer}.timer`)
     return () => box.stop()
   })
 
