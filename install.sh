@@ -169,8 +169,8 @@ has_modules() {
   [ node_modules/.package-lock.json -nt package-lock.json ] && node_modules/.bin/node --version >/dev/null 2>&1
 }
 has_bundle() {
-  [ -f dist/oslrs-backup.cjs ] &&
-    [ -z "$(find src package.json package-lock.json -newer dist/oslrs-backup.cjs -print -quit)" ]
+  [ -f dist/oslrs-backup.mjs ] &&
+    [ -z "$(find src package.json package-lock.json -newer dist/oslrs-backup.mjs -print -quit)" ]
 }
 is_built() { has_modules && has_bundle; }
 
@@ -240,7 +240,7 @@ ensure_built() {
     heading 'Building'
     as_builder "${quiet_npm[@]}" run --silent build
     give_back dist
-    say "dist/oslrs-backup.cjs, for $(node_modules/.bin/node --version | sed 's/^v/Node /')"
+    say "dist/oslrs-backup.mjs, for $(node_modules/.bin/node --version | sed 's/^v/Node /')"
   fi
 }
 

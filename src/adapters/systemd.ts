@@ -1,12 +1,14 @@
-import { execa } from 'execa'
 import { readFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { FailedUnit } from '../domain/alarm.ts'
 import type { UnitEnd } from '../domain/unit-end.ts'
-import { isErrno } from '../errors.ts'
+import { Fault, isErrno } from '../errors.ts'
+import { outputOf } from '../pipeline/program.ts'
 import type { Journal } from '../ports.ts'
 import type { ServiceManager } from '../ports/service-manager.ts'
+
+const silent = new Fault('program-failed', 'systemctl failed.')
 
 /**
  * systemd, asked with `systemctl show`, which anybody may who reaches the system bus. `runtimeFolder` is the
@@ -20,17 +22,9 @@ export const systemdManager = (
   stateOf: async (unit) => {
     const asked = ['NRestarts', 'SubState', 'Result', 'ExecMainStartTimestamp', 'ExecMainCode', 'ExecMainStatus']
     try {
-      const { stdout } = await execa(
-        'systemctl',
-        ['show', '--timestamp=unix', `--property=${asked.join(',')}`, '--', unit],
-        {
-          env: environment,
-          extendEnv: false,
-          stdin: 'ignore',
-          timeout: 30_000,
-        },
-      )
-      return parseUnitState(unit, stdout)
+      const args = ['show', '--timestamp=unix', `--property=${asked.join(',')}`, '--', unit]
+      const said = await outputOf({ file: 'systemctl', args, environment }, undefined, () => silent)
+      return parseUnitState(unit, said)
     } catch {
       journal.warn(`systemctl does not say what has become of ${unit}.`)
       return undefined

@@ -1,6 +1,5 @@
 import { bech32 } from '@scure/base'
-import { parseCommandString } from 'execa'
-import { z } from 'zod'
+import * as z from 'zod'
 import { Secret } from '../secret.ts'
 import { deliverable } from '../domain/addresses.ts'
 import { parseSender, type MailAddress } from './mail-address.ts'
@@ -243,8 +242,8 @@ export const settings = {
     { standard: '/var/lib/oslrs-backup' },
   ),
   BACKUP_PG_COMMAND: setting(
-    parsed<readonly string[]>((value) => parseCommandString(value)),
-    'Put before `pg_dump` and `psql`, as an argument list and never through a shell; for development, for example `docker exec -i -e PGPASSWORD oslsr_postgres`.',
+    parsed<readonly string[]>((value) => value.split(/\s+/).filter((word) => word !== '')),
+    'Put before `pg_dump` and `psql`, as an argument list (spaces part the words, and nothing quotes them) and never through a shell; for development, for example `docker exec -i -e PGPASSWORD oslsr_postgres`.',
   ),
   BACKUP_RETRY_WAITS: setting(
     matching(/^\d{1,6}(,\d{1,6})*$/, 'must be seconds, separated by commas').transform((value) =>

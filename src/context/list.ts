@@ -3,7 +3,7 @@ import type { ListContext } from '../commands/list.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Edge } from '../edge.ts'
 import { journalOf, opened, policyOf, type CommonOptions, type Opened } from './parts.ts'
-import { stateOf } from './telling.ts'
+import { stateOf } from './state.ts'
 import { openVault, vaultOf } from './vault.ts'
 
 export const openList = async (edge: Edge, options: CommonOptions): Promise<Opened<ListContext>> => {

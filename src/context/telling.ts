@@ -4,7 +4,6 @@ import { heartbeat } from '../adapters/heartbeat.ts'
 import { newSessionName } from '../adapters/postgres/database.ts'
 import { postgresPeople } from '../adapters/postgres/people.ts'
 import { smtpPost } from '../adapters/smtp.ts'
-import { stateFolder } from '../adapters/state-folder.ts'
 import type { TellContext } from '../commands/tell-context.ts'
 import type { Vault } from '../commands/vault.ts'
 import type { Config } from '../config/load.ts'
@@ -12,14 +11,10 @@ import type { MailSettings } from '../config/mail.ts'
 import type { PostgresTarget } from '../config/postgres-url.ts'
 import type { Edge } from '../edge.ts'
 import type { Journal } from '../ports.ts'
-import type { StateFolder } from '../ports/telling.ts'
 import { mailOf } from '../present/mail/mail.ts'
-import { metricsText } from '../present/metrics.ts'
 import { redact } from '../secret.ts'
+import { stateOf } from './state.ts'
 import packageJson from '../../package.json' with { type: 'json' }
-
-export const stateOf = ({ values }: Config, journal: Journal): StateFolder =>
-  stateFolder(values.BACKUP_STATE_DIR ?? '/var/lib/oslrs-backup', metricsText, journal, systemClock)
 
 export interface Tellers {
   readonly journal: Journal

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { CompleteBackup } from './catalog.ts'
 import { signatureState, signDocument, type SignedDocument } from './signature.ts'
 

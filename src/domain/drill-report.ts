@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Json } from './canonical.ts'
 import { signatureState, signDocument, type SignatureState, type SignedDocument } from './signature.ts'
 

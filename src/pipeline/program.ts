@@ -1,4 +1,4 @@
-import { execa } from 'execa'
+import type { execa } from 'execa'
 import { pipeline } from 'node:stream/promises'
 import { asFault, Fault } from '../errors.ts'
 import type { Bytes, Flow } from '../ports.ts'
@@ -23,6 +23,9 @@ export type Explain = (end: ProgramEnd) => Fault
 
 const stderrLimitBytes = 16 * 1024
 
+/** Read when the first program is started: most commands end without one. */
+const starter = async (): Promise<typeof execa> => (await import('execa')).execa
+
 /**
  * The program's stdout, with `input` flowing into its stdin. Ends normally only when the input ended normally, the
  * program read all of it, and exited 0; otherwise throws the root cause of the whole flow. When the reader stops early
@@ -37,9 +40,10 @@ export async function* throughProgram(
   explain: Explain,
   onExit?: (end: ProgramEnd) => void,
 ): AsyncGenerator<Uint8Array> {
+  const start = await starter()
   if (isOver(flow)) throw flow.rootCause(stopped)
   const stop = new AbortController()
-  const child = execa(call.file, call.args, {
+  const child = start(call.file, call.args, {
     env: call.environment,
     extendEnv: false,
     stdin: input === undefined ? 'ignore' : 'pipe',
@@ -160,7 +164,8 @@ async function* untilClosed(stream: AsyncIterable<Uint8Array>): AsyncGenerator<U
 
 /** Runs a small program to its end and returns what it printed (at most 1 MiB). */
 export const outputOf = async (call: ProgramCall, input: string | undefined, explain: Explain): Promise<string> => {
-  const result = await execa(call.file, call.args, {
+  const start = await starter()
+  const result = await start(call.file, call.args, {
     env: call.environment,
     extendEnv: false,
     input: input ?? '',

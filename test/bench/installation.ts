@@ -25,7 +25,7 @@ export const install = async (folder: string): Promise<Installation> => {
   await cp(join(repository, 'bin'), join(home, 'bin'), { recursive: true })
   await cp(join(repository, 'dist'), join(home, 'dist'), { recursive: true })
   await symlink(join(repository, 'node_modules'), join(home, 'node_modules'))
-  const bundle = await readFile(join(home, 'dist/oslrs-backup.cjs'))
+  const bundle = await readFile(join(home, 'dist/oslrs-backup.mjs'))
   const keys = await Promise.all(['server', 'escrow'].map((name) => newIdentity(join(folder, `${name}.key`))))
   const signingKeyFile = join(folder, 'signing.pem')
   const { privateKey } = generateKeyPairSync('ed25519')

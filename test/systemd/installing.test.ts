@@ -51,13 +51,18 @@ END`)
         'systemd-run --quiet --wait -p EnvironmentFile=/etc/oslrs-backup/oslrs-backup.env sh -c \'[ "$DATABASE_URL" = "postgres://app:pass word#1@127.0.0.1:5432/app_db" ]\'',
       )
       // No source, no development packages, nothing that a stranger could change.
-      const files = (await box.do('cd -P /opt/oslrs-backup/current && find . -type f | sort')).split('\n')
+      const files = (
+        await box.do(
+          'cd -P /opt/oslrs-backup/current && find . -path ./dist/chunks -prune -print -o -type f -print | sort',
+        )
+      ).split('\n')
       expect(files).toEqual([
         './CHANGELOG.md',
         './LICENSE',
         './README.md',
         './bin/oslrs-backup',
-        './dist/oslrs-backup.cjs',
+        './dist/chunks',
+        './dist/oslrs-backup.mjs',
         expect.stringMatching(/^\.\/node_modules\/node-linux-(x64|arm64)\/bin\/node$/),
         './package.json',
         './service-user',
@@ -105,7 +110,7 @@ END`)
         for name in package.json package-lock.json README.md CHANGELOG.md LICENSE bin dist src systemd install.sh; do cp -a ${checkout}/$name .; done
         ln -s ${checkout}/node_modules node_modules
         sed -i 's/"version": "[^"]*"/"version": "9.9.9"/' package.json
-        touch dist/oslrs-backup.cjs`)
+        touch dist/oslrs-backup.mjs`)
         const said = await box.do('cd /root/next && ./install.sh 2>&1')
         expect(said).toContain('It is at work just now, so nothing is tried')
         expect(changesOf(said)[0]).toContain('+ /opt/oslrs-backup/releases/9.9.9-')

@@ -1,4 +1,3 @@
-import { execa } from 'execa'
 import { chown, mkdir, rm, stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -144,6 +143,7 @@ const serving = async <T>(
   folder: string,
   work: () => Promise<T>,
 ): Promise<T> => {
+  const { execa } = await import('execa')
   const server = execa(file, args, {
     env: environment,
     extendEnv: false,
