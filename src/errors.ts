@@ -53,7 +53,7 @@ const statusOf = {
 export type FaultCode = keyof typeof statusOf
 
 export interface FaultMore {
-  /** What to do next: a sentence, or better a command to paste. */
+  /** What to do next: a sentence, or better a command to paste; a line for each step. */
   readonly hint?: string
   /** Several faults found at once, each a sentence. */
   readonly all?: readonly string[]

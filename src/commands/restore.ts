@@ -104,7 +104,7 @@ const prepared = async (ctx: RestoreContext, asked: RestoreOptions) => {
   if (faults.length === 1) throw first
   throw new Fault(first.code, 'The restore cannot begin.', {
     all: faults.flatMap(({ message, all }) => [message, ...all]),
-    hint: faults.flatMap(({ hint }) => (hint === undefined ? [] : [hint])).join(' '),
+    hint: faults.flatMap(({ hint }) => (hint === undefined ? [] : [hint])).join('\n'),
     cause: first,
   })
 }

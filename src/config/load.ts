@@ -72,7 +72,7 @@ export const loadConfig = <T>(
   derive: (values: Values, faults: string[]) => T,
 ): Config & { readonly derived: T } => {
   const { faults, ...config } = loadWhatHolds(environment, envFile, derive)
-  if (faults.length > 0) throw configurationFault(faults)
+  if (faults.length > 0) throw configurationFault(faults, envFile)
   return config
 }
 
@@ -149,12 +149,12 @@ const secretsWithin = (value: unknown): Secret[] => {
 }
 
 /** The one form in which faults of the configuration are told: all of them, with where to mend them. */
-export const configurationFault = (all: readonly string[]): Fault =>
+export const configurationFault = (all: readonly string[], envFile = standardEnvFile): Fault =>
   new Fault(
     'configuration',
     all.length === 1 ? 'The configuration has a fault.' : `The configuration has ${String(all.length)} faults.`,
     {
       all,
-      hint: `Mend them in ${standardEnvFile} (or the environment); README.md, "Configuration", explains each name.`,
+      hint: `Mend them in ${envFile} (or the environment); README.md, "Configuration", explains each name.`,
     },
   )

@@ -26,6 +26,6 @@ export const faultText = (fault: Fault): string =>
     [
       fault.message,
       ...fault.all.map((one) => `  - ${one}`),
-      ...(fault.hint === undefined ? [] : [`  → ${fault.hint}`]),
+      ...(fault.hint?.split('\n') ?? []).map((step) => `  → ${step}`),
     ].join('\n'),
   )

@@ -19,7 +19,11 @@ const commands: readonly (readonly [name: string, description: string, add: Add]
   ['run', 'Take a backup: dump, seal, store, prove, commit its manifest; then promote and prune.', addRun],
   ['list', 'Show what backups there are, and whether that is good enough. Needs no database.', addList],
   ['restore', 'Bring a backup back: into a new or an empty database, or in the place of one that is kept.', addRestore],
-  ['verify', 'Check backups as they lie in the store. Changes nothing.', addVerify],
+  [
+    'verify',
+    'The drill: bring a backup back into a scratch database, compare, report. Or only look at what is stored: --depth.',
+    addVerify,
+  ],
   ['promote', 'Give each month without a monthly its first good daily.', addPromote],
   ['prune', 'Remove what the retention policy no longer keeps, or accept an anomaly.', addPrune],
 ]

@@ -325,6 +325,20 @@ describe('restore', () => {
     expect(ended.stderr).toContain(`Nearest: ${today()}`)
   })
 
+  test('with more than one thing in the way: a line for each, and one for what to do about it', async () => {
+    const site = await backedUp()
+    const target = 'postgres://nobody@127.0.0.1:1/nope'
+    const ended = await runTool(['restore', '--date', '2020-05-05', '--target-db', target], withIdentity(site))
+    expect(ended.exitCode).toBe(66)
+    expect(ended.stderr.trimEnd().split('\n')).toEqual([
+      'The restore cannot begin.',
+      '  - There is no backup of the day 2020-05-05.',
+      '  - The database server at 127.0.0.1, port 1 does not answer (connection refused).',
+      `  → Nearest: ${today()}. See all: oslrs-backup list`,
+      '  → Is it running? See: systemctl status postgresql, or docker ps.',
+    ])
+  })
+
   test('a role that may not create databases is told before anything is written', async () => {
     const site = await backedUp()
     await query(urlOf(inject('pgPort'), 'postgres'), 'DROP ROLE IF EXISTS plain_role')
@@ -363,6 +377,7 @@ describe('configuration', () => {
       'BACKUP_NMAE=x\nDATABASE_URL=mysql://secret-word\nBACKUP_AGE_RECIPIENTS=age1secret-word\nBACKUP_DAILY_DAYS=many\n',
     )
     const { exitCode, stderr } = await runTool(['run', '--env-file', join(folder, 'env')], {})
+    expect(stderr).toContain(`Mend them in ${join(folder, 'env')} (or`)
     expect(exitCode).toBe(78)
     for (const name of [
       'BACKUP_NMAE',

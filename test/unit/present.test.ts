@@ -99,6 +99,9 @@ describe('a fault in words', () => {
       'May not.\n  - a\n  - b\n  → Do.',
     )
     expect(faultText(new Fault('stalled', 'Nothing moved.'))).toBe('Nothing moved.')
+    expect(faultText(new Fault('rights', 'May not.', { hint: 'Do this.\nAnd that.' }))).toBe(
+      'May not.\n  → Do this.\n  → And that.',
+    )
   })
 
   test('makes a terminal obey nothing', () => {
