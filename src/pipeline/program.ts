@@ -1,5 +1,7 @@
 import type { execa } from 'execa'
+import { getDefaultHighWaterMark, setDefaultHighWaterMark } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { asFault, Fault } from '../errors.ts'
 import type { Bytes, Flow } from '../ports.ts'
 import { stopped } from './flow.ts'
@@ -43,16 +45,18 @@ export async function* throughProgram(
   const start = await starter()
   if (isOver(flow)) throw flow.rootCause(stopped)
   const stop = new AbortController()
-  const child = start(call.file, call.args, {
-    env: call.environment,
-    extendEnv: false,
-    stdin: input === undefined ? 'ignore' : 'pipe',
-    buffer: false,
-    encoding: 'buffer',
-    reject: false,
-    cancelSignal: AbortSignal.any([flow.signal, stop.signal]),
-    forceKillAfterDelay: 5000,
-  })
+  const child = readOnDemand(() =>
+    start(call.file, call.args, {
+      env: call.environment,
+      extendEnv: false,
+      stdin: input === undefined ? 'ignore' : 'pipe',
+      buffer: false,
+      encoding: 'buffer',
+      reject: false,
+      cancelSignal: AbortSignal.any([flow.signal, stop.signal]),
+      forceKillAfterDelay: 5000,
+    }),
+  )
   let stderr = Buffer.alloc(0)
   child.stderr.on('data', (chunk: Buffer) => {
     if (stderr.length < stderrLimitBytes)
@@ -143,6 +147,27 @@ async function* noting(
   }
 }
 
+/**
+ * Streams made by `make` read nothing ahead: one read for each chunk that is asked for. Node has no option for a child's
+ * streams, only this default, which is looked at when they are made.
+ */
+const readOnDemand = <T>(make: () => T): T => {
+  const usual = getDefaultHighWaterMark(false)
+  setDefaultHighWaterMark(false, 1)
+  try {
+    return make()
+  } finally {
+    setDefaultHighWaterMark(false, usual)
+  }
+}
+
+/**
+ * pg_dump writes 4 KiB at a time. Read as they come, 1 GB is 130,000 chunks and a core is busy with nothing else; left for a
+ * moment, they gather in the socket, which holds about 180 KiB, and are read 64 KiB at a time (bench's README).
+ */
+const smallBytes = 16 * 1024
+const gatheringMs = 1
+
 /** A stream's chunks; a stream that breaks off only ends, for the reason is found elsewhere. */
 async function* untilClosed(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const chunks = stream[Symbol.asyncIterator]()
@@ -156,6 +181,7 @@ async function* untilClosed(stream: AsyncIterable<Uint8Array>): AsyncGenerator<U
       }
       if (step.done === true) return
       yield step.value
+      if (step.value.byteLength < smallBytes) await pause(gatheringMs)
     }
   } finally {
     await chunks.return?.()
