@@ -4,6 +4,7 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
@@ -16,8 +17,11 @@ import type { Contender } from './contenders.ts'
 /** Where the contender that stores in a bucket stores, and how that is looked at by clients that are not ours. */
 export interface Bucket {
   readonly environment: Readonly<Record<string, string>>
-  /** Removes everything in it. */
-  readonly empty: () => Promise<void>
+  /** Another bucket of the same server, as rclone is told of it. */
+  readonly rclone: { readonly remote: string; readonly environment: Readonly<Record<string, string>> }
+  readonly put: (key: string, body: string) => Promise<void>
+  /** Removes what is there of that prefix. */
+  readonly empty: (prefix?: string) => Promise<void>
   /** Fetches an object with curl, which signs its requests itself. */
   readonly fetchTo: (key: string, file: string) => Promise<void>
   readonly keys: (prefix: string) => Promise<readonly string[]>
@@ -28,11 +32,12 @@ export interface Bucket {
 }
 
 const name = 'bench'
+const peersName = 'peers'
 
 export const openBucket = async ({ endpoint, region, accessKey, secretKey }: Radosgw): Promise<Bucket> => {
   const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey }
   const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials })
-  await client.send(new CreateBucketCommand({ Bucket: name }))
+  for (const Bucket of [name, peersName]) await client.send(new CreateBucketCommand({ Bucket }))
   const keys = async (prefix: string): Promise<readonly string[]> => {
     const { Contents } = await client.send(new ListObjectsV2Command({ Bucket: name, Prefix: prefix }))
     return (Contents ?? []).flatMap(({ Key }) => Key ?? [])
@@ -45,8 +50,23 @@ export const openBucket = async ({ endpoint, region, accessKey, secretKey }: Rad
       S3_ACCESS_KEY: accessKey,
       S3_SECRET_KEY: secretKey,
     },
-    empty: async () => {
-      const there = await keys('')
+    rclone: {
+      remote: `bench:${peersName}`,
+      environment: {
+        RCLONE_CONFIG: '/dev/null',
+        RCLONE_CONFIG_BENCH_TYPE: 's3',
+        RCLONE_CONFIG_BENCH_PROVIDER: 'Ceph',
+        RCLONE_CONFIG_BENCH_ENDPOINT: endpoint,
+        RCLONE_CONFIG_BENCH_REGION: region,
+        RCLONE_CONFIG_BENCH_ACCESS_KEY_ID: accessKey,
+        RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY: secretKey,
+      },
+    },
+    put: async (Key, Body) => {
+      await client.send(new PutObjectCommand({ Bucket: name, Key, Body }))
+    },
+    empty: async (prefix = '') => {
+      const there = await keys(prefix)
       if (there.length === 0) return
       const Delete = { Objects: there.map((Key) => ({ Key })) }
       await client.send(new DeleteObjectsCommand({ Bucket: name, Delete }))
@@ -108,7 +128,7 @@ export const oursToBucket = (
       return { pid: child.pid, ended: child }
     },
     archive: async () => {
-      const [manifestKey = 'none'] = await bucket.keys('backups/manifests/')
+      const [manifestKey = 'none'] = await bucket.keys('backups/manifests/2')
       await bucket.fetchTo(manifestKey, fetched)
       const manifest = JSON.parse(await readFile(fetched, 'utf8')) as Manifest
       await bucket.fetchTo(manifest.s3Key, fetched)
@@ -116,7 +136,8 @@ export const oursToBucket = (
     },
     clean: async () => {
       await rm(fetched, { force: true })
-      await bucket.empty()
+      // The month's archive stays: a usual night promotes nothing.
+      for (const prefix of ['backups/daily/', 'backups/manifests/2']) await bucket.empty(prefix)
     },
   }
 }

@@ -11,6 +11,9 @@ const bytesPerRespondent = 1264
 export const respondentsOfGigabytes = (gigabytes: number): number =>
   Math.round((gigabytes * 1_000_000_000) / bytesPerRespondent)
 
+/** Each has a submission and an audit row. */
+export const respondentsOfRows = (rows: number): number => Math.round(rows / 3)
+
 export interface Source {
   readonly url: string
   readonly respondents: number
@@ -26,11 +29,11 @@ const runFile = async (url: string, file: string, variables: Readonly<Record<str
   await execa('psql', ['-X', '-q', ...settings, '-f', join(import.meta.dirname, 'registry', file), url])
 }
 
-/** A registry of this many people, made by one session per core. */
-export const makeRegistry = async (server: Cluster, respondents: number): Promise<Source> => {
+/** A registry of this many people in a new database, made by one session per core. */
+export const makeRegistry = async (server: Cluster, respondents: number, name = 'registry'): Promise<Source> => {
   const since = performance.now()
-  await query(urlOf(server.port, 'postgres'), 'CREATE DATABASE registry')
-  const url = urlOf(server.port, 'registry')
+  await query(urlOf(server.port, 'postgres'), `CREATE DATABASE ${name}`)
+  const url = urlOf(server.port, name)
   await runFile(url, 'tables.sql')
   const sessions = availableParallelism()
   const borders = Array.from({ length: sessions + 1 }, (_, index) => Math.floor((respondents * index) / sessions))

@@ -1,7 +1,36 @@
 import { execa } from 'execa'
 import { readFileSync } from 'node:fs'
 import { watchMemory, type Peak } from '../support/process-tree.ts'
-import type { Contender } from './contenders.ts'
+
+/** Something that can be run again and again, from the same state each time. */
+export interface Measured {
+  readonly id: string
+  readonly name: string
+  /** Starts it, by way of `under` where that is given; resolves when it has ended well, and `pid` is known at once. */
+  readonly start: (under?: readonly string[]) => { readonly pid: number | undefined; readonly ended: Promise<unknown> }
+  /** Takes away what an earlier run left; not timed. */
+  readonly clean: () => Promise<void>
+}
+
+/** What programs that are not ours get of the environment: of the caller's settings for S3 and PostgreSQL, none. */
+export const bareEnvironment = (more: Readonly<Record<string, string>> = {}) => ({
+  env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...more },
+  extendEnv: false,
+})
+
+/** A command of the shell, with `args` as $1 and so on; any of its programs that fails makes it fail. */
+export const shell = (
+  command: string,
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): ReturnType<Measured['start']> => {
+  const child = execa('bash', ['-c', `set -eo pipefail; ${command}`, 'bench', ...args], {
+    ...bareEnvironment(env),
+    stdin: 'ignore',
+    stdout: 'ignore',
+  })
+  return { pid: child.pid, ended: child }
+}
 
 export interface Timing {
   readonly seconds: number
@@ -51,7 +80,7 @@ const ticks = (postmaster: string): Ticks => {
 }
 
 /** One run, timed from its start to its end; the disk has nothing left to write from before. */
-export const time = async (contender: Contender, postmaster: string): Promise<Timing> => {
+export const time = async (contender: Measured, postmaster: string): Promise<Timing> => {
   await contender.clean()
   await execa('sync')
   const before = ticks(postmaster)
@@ -71,7 +100,7 @@ export const time = async (contender: Contender, postmaster: string): Promise<Ti
 }
 
 /** One run, not timed, with an eye on its memory. */
-export const peakOf = async (contender: Contender): Promise<Peak> => {
+export const peakOf = async (contender: Measured): Promise<Peak> => {
   await contender.clean()
   const { pid, ended } = contender.start()
   if (pid === undefined) throw new Error(`${contender.name} did not start`)

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Contender } from './contenders.ts'
-import { machineSeconds, time, type Timing } from './measure.ts'
+import { machineSeconds, time, type Measured, type Timing } from './measure.ts'
 
 /** Others' processor time in the time of a run, in cores; with more than this the run says too little. */
 export const disturbingCores = 0.15
@@ -21,7 +20,7 @@ const untilQuiet = async (deadline: number): Promise<void> => {
  * for it. The last one counts; how much others worked meanwhile is told with every figure.
  */
 export const timeInQuiet = async (
-  contender: Contender,
+  contender: Measured,
   postmaster: string,
   deadline: number,
 ): Promise<{ readonly timing: Timing; readonly discarded: readonly Timing[] }> => {

@@ -1,7 +1,8 @@
 import type { Peak } from '../support/process-tree.ts'
-import type { Contender } from './contenders.ts'
+import type { Felt } from './application.ts'
 import type { Facts } from './machine.ts'
-import type { Timing } from './measure.ts'
+import type { Measured, Timing } from './measure.ts'
+import type { Sized } from './sizes.ts'
 
 export interface Round {
   readonly contender: string
@@ -42,7 +43,7 @@ export const spread = (values: readonly number[]): Spread => {
 
 /** One line for each contender; the first is the limit that the others are compared with. */
 export const summarize = (
-  all: readonly Contender[],
+  all: readonly Measured[],
   rounds: readonly Round[],
   stored: ReadonlyMap<string, number>,
 ): readonly Line[] => {
@@ -75,7 +76,7 @@ export const table = (lines: readonly Line[]): string =>
     row([
       'contender',
       'seconds: median (min–max)',
-      'ratio to the limit',
+      'ratio to the first',
       'CPU s: its own',
       'server’s',
       'others’',
@@ -110,4 +111,36 @@ export const factsText = ({ date, machine, versions, commit }: Facts): string =>
       .filter(([name]) => name !== 'system')
       .map(([name, version]) => `${name}: ${version}`)
       .join(' · '),
+  ].join('\n')
+
+export const feltTable = (all: readonly Felt[]): string =>
+  [
+    row(['beside the application', 'p95 latency, ms: median (min–max)', 'ratio to `pg_dump`', 'transactions']),
+    row(['---', '---:', '---:', '---:']),
+    ...all.map(({ id, name, p95Ms, transactions }) => {
+      const reference = all.find((one) => one.id === 'limit')?.p95Ms.median ?? NaN
+      return row([
+        id === 'idle' ? name : `\`${name}\``,
+        spreadText(p95Ms),
+        two(p95Ms.median / reference),
+        String(transactions),
+      ])
+    }),
+  ].join('\n')
+
+export const sizesTable = (all: readonly Sized[]): string =>
+  [
+    row(['rows', 'SQL', '`pg_dump`, s', 'µs per row', '`oslrs-backup run`, s', 'µs per row', 'PSS at most']),
+    row(['---:', '---:', '---:', '---:', '---:', '---:', '---:']),
+    ...all.map((one) =>
+      row([
+        one.rows.toLocaleString('en'),
+        megabytes(one.plainBytes),
+        spreadText(one.limitSeconds),
+        two(one.limitMicrosPerRow),
+        spreadText(one.seconds),
+        two(one.microsPerRow),
+        megabytes(one.pssBytes),
+      ]),
+    ),
   ].join('\n')
