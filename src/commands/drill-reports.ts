@@ -4,11 +4,10 @@ import { decodeReport, encodeReport, type DrillReport, type StoredReport } from 
 import { makeKey, parseKey, type ObjectKey } from '../domain/key.ts'
 import { asFault } from '../errors.ts'
 import type { StoredObject } from '../ports.ts'
+import { atOnce } from './at-once.ts'
 import { readText, writeText, type Vault } from './vault.ts'
 
 /** The reports of drills in the store. */
-
-const readsAtOnce = 16
 
 /** Every report that can be read, newest first. `trusted`: whose signatures count. */
 export const readReports = async (
@@ -18,13 +17,10 @@ export const readReports = async (
 ): Promise<readonly StoredReport[]> => {
   const keys = records.map(({ key }) => key).filter((key) => parseKey(layout, key)?.kind === 'drill')
   const reports: StoredReport[] = []
-  const worker = async (): Promise<void> => {
-    for (let key = keys.shift(); key !== undefined; key = keys.shift()) {
-      const report = decodeReport(key, (await readText(store, key)) ?? '', trusted)
-      if (report !== undefined) reports.push(report)
-    }
-  }
-  await Promise.all(Array.from({ length: readsAtOnce }, worker))
+  await atOnce(keys, async (key) => {
+    const report = decodeReport(key, (await readText(store, key)) ?? '', trusted)
+    if (report !== undefined) reports.push(report)
+  })
   return reports.toSorted((a, b) => (a.report.startedAt < b.report.startedAt ? 1 : -1))
 }
 

@@ -8,6 +8,7 @@ import { earlyExpiries } from '../domain/lifecycle.ts'
 import { decodeManifest, manifestMaxBytes, type DecodedManifest } from '../domain/manifest.ts'
 import { asFault, Fault } from '../errors.ts'
 import type { Store, StoredObject } from '../ports.ts'
+import { atOnce } from './at-once.ts'
 
 /** The store, how keys are made in it, and whose signatures count there: what every command has in common. */
 export interface Vault {
@@ -16,8 +17,6 @@ export interface Vault {
   /** Empty: signatures are not asked for. */
   readonly trusted: readonly KeyObject[]
 }
-
-const readsAtOnce = 16
 
 /** All that is ours in the store. */
 export interface Inventory {
@@ -57,10 +56,7 @@ export const readInventory = async ({ store, layout, trusted }: Vault): Promise<
         if (ack !== undefined) acks.push(ack)
       })
   }
-  const worker = async (): Promise<void> => {
-    for (let next = reads.shift(); next !== undefined; next = reads.shift()) await next()
-  }
-  await Promise.all(Array.from({ length: readsAtOnce }, worker))
+  await atOnce(reads, (read) => read())
   return { catalog: catalogOf(layout, { objects, manifests }, trusted), dataKeys, manifests, acks, records }
 }
 

@@ -35,6 +35,8 @@ const { values: asked } = parseArgs({
     rounds: { type: 'string', default: '5' },
     // Which of the tables; archives that a table reads are made, once and not timed, where `backup` is left out.
     parts: { type: 'string', default: allParts.join(',') },
+    // Which contenders of the part `backup`, by their ids; a part that reads what one has left needs it.
+    only: { type: 'string' },
     // Rows of the registries of the part `sizes`.
     sizes: { type: 'string', default: '100000,1000000,5000000,12000000' },
     name: { type: 'string', default: 'bench' },
@@ -124,7 +126,10 @@ try {
   say(`Making a registry of ${String(respondents)} people.`)
   const source = await makeRegistry(server, respondents)
   const rows = await countRows(source.url)
-  const all = contenders({ url: source.url, folder, installation, binaries, bucket })
+  const only = asked.only?.split(',')
+  const all = contenders({ url: source.url, folder, installation, binaries, bucket }).filter(
+    ({ id }) => id === 'limit' || only === undefined || only.includes(id),
+  )
   const archiveOf = async (id: string): Promise<Archive> => {
     const found = await all.find((contender) => contender.id === id)?.archive()
     if (found === undefined) throw new Error(`There is no archive of ${id}.`)
@@ -242,7 +247,7 @@ try {
       [limit({ url: source.url, binaries }), { ...ours, under: asTheUnit }],
       {
         rounds: roundsAsked,
-        seconds: Math.max(30, Math.round(respondents / 15_000)),
+        seconds: Math.max(30, Math.round(respondents / 25_000)),
       },
     )
     print(`\nThe application beside it\n\n${feltTable(felt)}\n`)

@@ -73,9 +73,10 @@ const endRequestsOn = ({ config: { requestHandler: handler } }: S3Client, stop: 
   handler.handle = async (request: Outgoing, options: { readonly abortSignal?: unknown } = {}) => {
     if (request.method === 'DELETE' && request.query.uploadId !== undefined) return handle(request, options)
     stop.throwIfAborted()
-    const signals = [stop, options.abortSignal].filter((signal) => signal instanceof AbortSignal)
+    const { abortSignal: own } = options
+    const abortSignal = own instanceof AbortSignal ? AbortSignal.any([stop, own]) : stop
     try {
-      return await handle(request, { ...options, abortSignal: AbortSignal.any(signals) })
+      return await handle(request, { ...options, abortSignal })
     } catch (thrown) {
       stop.throwIfAborted()
       throw thrown
