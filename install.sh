@@ -8,7 +8,7 @@ cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
 # PostgreSQL's programs where Debian and Ubuntu put them.
 needed_to_build=(npm=npm /etc/ssl/certs/ca-certificates.crt=ca-certificates)
 needed_to_try=(pg:initdb=postgresql pg:psql=postgresql-client age=age igzip=isal openssl=openssl jq=jq)
-needed_to_test=("${needed_to_try[@]}" "${needed_to_build[@]}" strace=strace shellcheck=shellcheck promtool=prometheus setfattr=attr)
+needed_to_test=("${needed_to_try[@]}" "${needed_to_build[@]}" strace=strace shellcheck=shellcheck promtool=prometheus setfattr=attr faketime=faketime /usr/sbin/pgbouncer=pgbouncer)
 # A whole S3 service for the tests of that store, once they are there.
 if [ -e test/support/radosgw.ts ]; then
   needed_to_test+=(ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common)
@@ -101,21 +101,22 @@ allow_cluster() {
   no_cluster_placed=''
 }
 
-# Debian's prometheus package brings promtool, which is all that the tests want, and a server that it would start now and at
-# every boot. policy-rc.d(8) keeps packages from starting anything while apt works; the mask keeps the server down afterwards.
+# Debian's packages prometheus and pgbouncer bring a program, which is all that the tests want, and a service that they would
+# start now and at every boot. policy-rc.d(8) keeps packages from starting anything while apt works; the mask keeps the
+# service down afterwards.
 no_start=/usr/sbin/policy-rc.d
 no_start_placed=''
-forbid_services() {
+forbid_services() { # SERVICE
   [ -e "$no_start" ] || {
     no_start_placed=yes
     say '#!/bin/sh' '# While ./install.sh installs packages for its tests; removed again afterwards.' 'exit 101' |
       as_root tee "$no_start" >/dev/null
     as_root chmod 0755 "$no_start"
   }
-  [ -e /etc/systemd/system/prometheus.service ] || {
+  [ -e "/etc/systemd/system/$1.service" ] || {
     as_root install -d -m 0755 /etc/systemd/system
-    as_root ln -s /dev/null /etc/systemd/system/prometheus.service
-    say '  (prometheus for its promtool alone: its service is masked; systemctl unmask prometheus if you want it)'
+    as_root ln -s /dev/null "/etc/systemd/system/$1.service"
+    say "  ($1 for its program alone: its service is masked; systemctl unmask $1 if you want it)"
   }
 }
 allow_services() {
@@ -150,7 +151,9 @@ ensure_packages() { # SIGN=PACKAGE...
   printf '  %s\n' "${missing[@]}"
   apt_get update
   case " ${missing[*]} " in *' postgresql '*) forbid_cluster ;; esac
-  case " ${missing[*]} " in *' prometheus '*) forbid_services ;; esac
+  for need in prometheus pgbouncer; do
+    case " ${missing[*]} " in *" $need "*) forbid_services "$need" ;; esac
+  done
   apt_get install --no-install-recommends "${missing[@]}"
   allow_cluster
   allow_services

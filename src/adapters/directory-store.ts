@@ -169,10 +169,25 @@ const writeAll = async (file: FileHandle, body: Bytes): Promise<number> => {
 }
 
 const makeFolders = async (root: string, folder: string): Promise<void> => {
+  await refuseLinks(root, folder)
   const first = await mkdir(folder, { recursive: true, mode: 0o700 })
   if (first === undefined) return
   // New folders must survive a power cut as the files in them do.
   for (let at = folder; at.length >= root.length; at = dirname(at)) await syncFolder(at)
+}
+
+/** What lies behind a link is not listed, so it must not be written there either: a backup would be made and never be found. */
+const refuseLinks = async (root: string, folder: string): Promise<void> => {
+  for (let at = folder; at.length > root.length; at = dirname(at)) {
+    const found = await lstat(at).catch((thrown: unknown) => {
+      if (isErrno(thrown, 'ENOENT', 'ENOTDIR')) return undefined
+      throw thrown
+    })
+    if (found?.isSymbolicLink() === true)
+      throw new Fault('configuration', `${at} is a link, and links in the store are not followed.`, {
+        hint: 'Put the folder itself there, or mount the disk there; BACKUP_STORE_DIR itself may be a link.',
+      })
+  }
 }
 
 const syncFolder = async (folder: string): Promise<void> => {

@@ -67,9 +67,8 @@ export const readManifest = async (
   store: Store,
   object: { readonly key: ObjectKey; readonly sizeBytes?: number },
 ): Promise<DecodedManifest | undefined> => {
-  if ((object.sizeBytes ?? 0) > manifestMaxBytes)
-    return { kind: 'unreadable', why: 'its manifest is larger than any manifest' }
-  const text = await readText(store, object.key)
+  const text = (object.sizeBytes ?? 0) > manifestMaxBytes ? tooLarge : await readBounded(store, object.key)
+  if (text === tooLarge) return { kind: 'unreadable', why: 'its manifest is larger than any manifest' }
   return text === undefined ? undefined : decodeManifest(text)
 }
 
@@ -77,14 +76,21 @@ export const readManifest = async (
 export const isUnchanged = async (store: Store, { manifests }: Inventory, key: ObjectKey): Promise<boolean> =>
   isDeepStrictEqual(await readManifest(store, { key }), manifests.get(key))
 
-/** A small object as text; undefined when there is none. Never more than a manifest's size is read. */
+/** A small object as text; undefined when there is none, and empty when it is larger than any manifest: no more is read. */
 export const readText = async (store: Store, key: ObjectKey): Promise<string | undefined> => {
+  const text = await readBounded(store, key)
+  return text === tooLarge ? '' : text
+}
+
+const tooLarge = Symbol('larger than any manifest')
+
+const readBounded = async (store: Store, key: ObjectKey): Promise<string | typeof tooLarge | undefined> => {
   const chunks: Uint8Array[] = []
   let sizeBytes = 0
   try {
     for await (const chunk of store.get(key)) {
       sizeBytes += chunk.byteLength
-      if (sizeBytes > manifestMaxBytes) return ''
+      if (sizeBytes > manifestMaxBytes) return tooLarge
       chunks.push(chunk)
     }
   } catch (thrown) {

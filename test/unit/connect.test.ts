@@ -40,7 +40,7 @@ describe('what the server or the driver says is translated', () => {
     ['a server that is stopped', serverError('57P01'), 'database-unavailable'],
     ['a connection that was cut', new Error('Connection terminated unexpectedly'), 'database-unavailable'],
     ['no answer', new Error('timeout expired'), 'database-unavailable'],
-    ['a certificate that is not trusted', new Error('self-signed certificate'), 'database-unavailable'],
+    ['a certificate that is not trusted', new Error('self-signed certificate'), 'configuration'],
     ['anything else of the server', serverError('XX000'), 'database-unavailable'],
     ['something that is no error', 'text', 'database-unavailable'],
   ])('%s', (_what, thrown, code) => {

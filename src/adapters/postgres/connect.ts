@@ -87,19 +87,49 @@ const connect = async (
     await client.connect()
     return client
   }
+  const direct = async (client: pg.Client): Promise<pg.Client> => {
+    try {
+      await refusePooler(client, target)
+      return client
+    } catch (thrown) {
+      await client.end().catch(() => undefined)
+      throw thrown
+    }
+  }
   try {
     const mode = target.sslMode ?? (target.host.startsWith('/') ? 'disable' : 'prefer')
-    if (mode === 'disable' || target.host.startsWith('/')) return await attempt(false)
+    if (mode === 'disable' || target.host.startsWith('/')) return await direct(await attempt(false))
     if (mode === 'allow' || mode === 'prefer')
-      return await attempt({ rejectUnauthorized: false }).catch((thrown: unknown) => {
-        if (thrown instanceof Error && thrown.message.includes('does not support SSL')) return attempt(false)
-        throw thrown
-      })
-    return await attempt(tlsOptions(target, mode))
+      return await direct(
+        await attempt({ rejectUnauthorized: false }).catch((thrown: unknown) => {
+          if (thrown instanceof Error && thrown.message.includes('does not support SSL')) return attempt(false)
+          throw thrown
+        }),
+      )
+    return await direct(await attempt(tlsOptions(target, mode)))
   } catch (thrown) {
     throw translate(thrown, target)
   }
 }
+
+/**
+ * Through a connection pooler a lock may be taken in one session and be given back in another, and stay for ever. What a pooler
+ * names as the session's process is a number of its own (PostgreSQL's protocol, BackendKeyData), so it shows itself.
+ */
+const refusePooler = async (client: pg.Client, target: PostgresTarget): Promise<void> => {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid')
+  if (rows[0]?.pid !== (client as { readonly processID?: number }).processID) throw poolerAt(target)
+}
+
+const poolerAt = (target: PostgresTarget, cause?: unknown): Fault =>
+  new Fault(
+    'configuration',
+    `What answers at ${target.host}, port ${String(target.port)}, is a connection pooler: no backup can be made, or brought back, through it.`,
+    {
+      cause,
+      hint: "Name the server itself in the database's URL: PostgreSQL's own port is 5432 as a rule, PgBouncer's 6432.",
+    },
+  )
 
 /** libpq's meaning: `require` checks the certificate only if a root certificate is given (PostgreSQL docs, table 34.1). */
 const tlsOptions = (target: PostgresTarget, mode: 'require' | 'verify-ca' | 'verify-full'): pg.ClientConfig['ssl'] => {
@@ -138,6 +168,8 @@ export const translate = (thrown: unknown, target: PostgresTarget): Fault => {
   const state = sqlState(thrown) ?? ''
   const words = thrown instanceof Error ? thrown.message : ''
   const more = { cause: thrown }
+  // PgBouncer's answer to settings that it would have to keep for a session.
+  if (words.startsWith('unsupported startup parameter')) return poolerAt(target, thrown)
   if (state === '28P01' || state === '28000' || words.startsWith('SASL'))
     return new Fault('credentials', `The database server at ${where} refused the login of ${target.user}.`, {
       ...more,
@@ -158,6 +190,13 @@ export const translate = (thrown: unknown, target: PostgresTarget): Fault => {
       ...more,
       hint: "See who: SELECT pid, state, query FROM pg_stat_activity WHERE state <> 'idle';",
     })
+  // Another attempt meets the same certificate.
+  if (state === '' && /certificate|self.signed|SSL|TLS|altname/i.test(words))
+    return new Fault(
+      'configuration',
+      `The encrypted connection to the database server at ${where} failed: ${words.slice(0, 120)}.`,
+      { ...more, hint: "Check sslmode and sslrootcert in the database's URL, and the server's certificate." },
+    )
   if (isErrno(thrown, 'EACCES'))
     return new Fault('credentials', `The socket at ${where} may not be opened by this user.`, more)
   if (state === '' || state.startsWith('08') || state.startsWith('57') || state.startsWith('53'))
@@ -191,8 +230,6 @@ const reason = (thrown: unknown, state: string): string => {
   if (state.startsWith('57')) return 'the connection was ended by the server'
   const words = thrown instanceof Error ? thrown.message : ''
   if (/timeout/i.test(words)) return 'no answer within 10 s'
-  if (/certificate|self.signed|SSL|TLS|altname/i.test(words))
-    return `the encrypted connection failed: ${words.slice(0, 120)}`
   return 'the connection was cut'
 }
 

@@ -1,0 +1,228 @@
+import { rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect, inject, onTestFinished, test } from 'vitest'
+import { daysBefore, utcDate } from '../../src/domain/calendar.ts'
+import { hostOf } from '../support/drills.ts'
+import { endOf, send, startAt } from '../support/faults.ts'
+import { eventually, harmPg, harmProgram, processesOf } from '../support/faulty-programs.ts'
+import { asAt } from '../support/other-days.ts'
+import { asking, freePort, newDatabase, query, urlOf } from '../support/postgres.ts'
+import { completeKeys, expectSound } from '../support/soundness.ts'
+import { newSite, runTool, type Ended, type Environment, type Site } from '../support/tool.ts'
+
+/**
+ * Nights in a row, each a day later, as chance has it: most are good, some meet a trouble, some are slept through; an
+ * application writes all the time. After each night what is there is sound, and nothing is gone but what the policy removes.
+ * `npm run chaos -- --seed N --nights 1000` plays more of them; the same seed gives the same nights.
+ */
+const nights = Number(process.env['CHAOS_NIGHTS'] ?? '10')
+const seed = Number(process.env['CHAOS_SEED'] ?? String(Date.now() % 1_000_000))
+
+/** mulberry32. */
+const chance = ((state: number) => (): number => {
+  state = (state + 0x6d2b79f5) | 0
+  let t = Math.imul(state ^ (state >>> 15), 1 | state)
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+})(seed)
+const upTo = (count: number): number => Math.floor(chance() * count)
+
+interface Night {
+  readonly site: Site
+  readonly url: string
+  readonly run: (more?: Environment) => ReturnType<typeof startAt>
+}
+
+interface Trouble {
+  readonly name: string
+  /** Exit statuses that it may come to; undefined: killed. */
+  readonly exits: readonly (number | undefined)[]
+  /** Makes the night with it; says so when it has not come to pass. */
+  readonly night: (night: Night) => Promise<Ended>
+}
+
+const withHarm = (name: string, harm: (site: Site) => ReturnType<typeof harmPg>): Trouble => ({
+  name,
+  exits: [75],
+  night: async ({ site, run }) => {
+    const harmed = await harm(site)
+    const ended = await endOf(run(harmed.environment))
+    expect(harmed.hasFired(), `it came to pass that ${name}`).toBe(true)
+    return ended
+  },
+})
+
+const after = (
+  ms: () => number,
+  name: string,
+  exits: Trouble['exits'],
+  strike: (night: Night, running: ReturnType<typeof startAt>) => unknown,
+): Trouble => ({
+  name,
+  exits,
+  night: async (night) => {
+    const running = night.run()
+    const [ended] = await Promise.all([endOf(running), pause(ms()).then(() => strike(night, running))])
+    return ended
+  },
+})
+
+const sometime = (): number => 50 + upTo(900)
+
+const troubles: readonly Trouble[] = [
+  withHarm('pg_dump is killed', (site) =>
+    harmPg(site, { call: '--section=data', stream: 'output', at: { bytes: upTo(4000) }, then: 'kill' }),
+  ),
+  withHarm('pg_dump ends well and too early', (site) =>
+    harmPg(site, { call: '--section=data', stream: 'output', at: { bytes: upTo(4000) }, then: { exit: 0 } }),
+  ),
+  withHarm('age is killed', (site) =>
+    harmProgram(site, 'age', { call: '--recipient', stream: 'output', at: { bytes: upTo(500) }, then: 'kill' }),
+  ),
+  withHarm('igzip stops reading', (site) =>
+    harmProgram(site, 'igzip', { call: '-1', stream: 'input', at: { bytes: upTo(2000) }, then: 'stop reading' }),
+  ),
+  after(sometime, 'it is killed', [0, undefined], (_night, running) => {
+    send(running, 'SIGKILL')
+  }),
+  after(sometime, 'it is stopped', [0, 143], (_night, running) => {
+    send(running, 'SIGTERM')
+  }),
+  after(sometime, 'its sessions are cut', [0, 75], ({ url }) =>
+    query(
+      url,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'oslrs-backup%' AND datname = current_database()`,
+    ),
+  ),
+  {
+    name: 'the server is away',
+    exits: [75],
+    night: async ({ run }) => endOf(run({ DATABASE_URL: urlOf(await freePort(), 'app_db') })),
+  },
+  {
+    name: 'the disk of the store is not mounted',
+    exits: [78],
+    night: async ({ site, run }) => {
+      await rename(site.store, `${site.store}-away`)
+      const ended = await endOf(run())
+      await rename(`${site.store}-away`, site.store)
+      return ended
+    },
+  },
+  {
+    name: 'a table is locked',
+    exits: [75],
+    night: ({ url, run }) =>
+      asking(url, async (client) => {
+        await client.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE')
+        const ended = await endOf(run({ BACKUP_LOCK_SECONDS: '1' }))
+        await client.query('COMMIT')
+        return ended
+      }),
+  },
+]
+
+/** People come in, and their records are changed, as long as the work lasts. */
+const whileApplicationWrites = async (url: string, work: () => Promise<void>): Promise<number> => {
+  const end = { now: false }
+  let writes = 0
+  const application = asking(url, async (client) => {
+    while (!end.now) {
+      await client.query(`INSERT INTO users (name) SELECT md5(random()::text)`)
+      await client.query(`UPDATE users SET name = name || 'x' WHERE id = 1 + (random() * 20)::int`)
+      writes += 2
+      await pause(20)
+    }
+  })
+  try {
+    await work()
+  } finally {
+    end.now = true
+    await application
+  }
+  return writes
+}
+
+const dayOf = (key: string): string => /(\d{4}-\d{2}-\d{2})-/.exec(key)?.[1] ?? ''
+const monthOf = (key: string): string => /(\d{4}-\d{2})-/.exec(key)?.[1] ?? ''
+const isDaily = (key: string): boolean => key.startsWith('backups/daily/')
+
+/** There is another one of that day; or it is older than a week, and enough newer ones and a monthly are there. */
+const mayBeGone = (key: string, now: readonly string[], today: string): boolean => {
+  const days = now.filter(isDaily).map(dayOf)
+  const hasMonthly = now.some((other) => !isDaily(other) && monthOf(other) === monthOf(key))
+  const isOld = dayOf(key) <= daysBefore(today, 7) && days.filter((day) => day > dayOf(key)).length >= 3
+  return isDaily(key) && (days.includes(dayOf(key)) || (isOld && hasMonthly))
+}
+
+test(
+  `${String(nights)} nights as chance has it, seed ${String(seed)}`,
+  { timeout: 60_000 + nights * 30_000 },
+  async () => {
+    process.stderr.write(`chaos: seed ${String(seed)}, ${String(nights)} nights\n`)
+    const url = await newDatabase(inject('pgPort'), {
+      sql: `CREATE TABLE users (id serial PRIMARY KEY, name text);
+          INSERT INTO users (name) SELECT repeat(md5(g::text), 4) FROM generate_series(1, 200) g`,
+    })
+    const maintenance = await newDatabase(inject('pgPort'))
+    const plain = await newSite(url)
+    onTestFinished(() => rm(join(plain.folder, 'programs'), { recursive: true, force: true }))
+    const tally = new Map<string, number>()
+    const count = (what: string): void => void tally.set(what, (tally.get(what) ?? 0) + 1)
+    let date = new Date('2027-01-28T01:00:00Z')
+    let good: readonly string[] = []
+    const months = new Set<string>()
+
+    const oneNight = async (number: number): Promise<void> => {
+      const site = { ...plain, environment: { ...plain.environment, ...asAt(date) } }
+      const today = utcDate(date)
+      const run: Night['run'] = (more) => startAt(site, ['run', '--replace'], more)
+      const trouble = chance() < 0.45 ? troubles[upTo(troubles.length)] : undefined
+      const label = `seed ${String(seed)}, night ${String(number)} (${today}): ${trouble?.name ?? 'nothing happens'}`
+      let ended = trouble === undefined ? await endOf(run()) : await trouble.night({ site, url, run })
+      count(trouble?.name ?? 'nothing happens')
+      expect(trouble?.exits ?? [0], `${label}\n${ended.stderr}`).toContain(ended.exitCode)
+      await eventually(`${label}: the end of all that it started`, async () => (await processesOf(site)).length === 0)
+      await rm(join(site.folder, 'programs'), { recursive: true, force: true })
+      if (ended.exitCode !== 0) {
+        count('failed')
+        await expectSound(site, good)
+        // The timer tries again; now and then all attempts of a night fail.
+        if (chance() < 0.8) {
+          ended = await endOf(run())
+          expect(ended.exitCode, `${label}, tried again\n${ended.stderr}`).toBe(0)
+        }
+      }
+      const now = await completeKeys(site)
+      if (ended.exitCode === 0) {
+        expect(now.map(dayOf), label).toContain(today)
+        months.add(today.slice(0, 7))
+        // Each month that had a good night has a monthly.
+        for (const month of months) expect(now.filter((key) => !isDaily(key)).map(monthOf), label).toContain(month)
+      }
+      for (const key of good)
+        expect(now.includes(key) || mayBeGone(key, now, today), `${label}: ${key} is gone`).toBe(true)
+      good = now
+      if (number % 10 === 0 || ended.exitCode !== 0) await expectSound(site, good)
+      if (number % 10 === 0 && good.length > 0) {
+        const host = hostOf(site, { VERIFY_DATABASE_URL: maintenance })
+        const drill = await runTool(['verify'], host)
+        expect(drill.exitCode, `${label}: drill\n${drill.stderr}${drill.stdout}`).toBe(0)
+        count('drills')
+      }
+      // Now and then the machine is off for some days.
+      const off = chance() < 0.04 ? 1 + upTo(5) : 0
+      if (off > 0) count('machine off')
+      date = new Date(date.getTime() + (1 + off) * 86_400_000)
+    }
+
+    const writes = await whileApplicationWrites(url, async () => {
+      for (let number = 1; number <= nights; number += 1) await oneNight(number)
+    })
+    expect(writes).toBeGreaterThan(nights)
+    process.stderr.write(
+      `chaos: ${[...tally].map(([what, times]) => `${what} ${String(times)}`).join(', ')}; ${String(good.length)} backups in the end; ${String(writes)} writes of the application\n`,
+    )
+  },
+)
