@@ -95,7 +95,7 @@ export async function* throughProgram(
           () => 'too little' as const,
         )
   try {
-    yield* untilClosed(child.stdout)
+    yield* untilClosed(child.stdout, input === undefined)
     const read = await feeding
     const end = await ended
     if (isOver(flow)) throw stopped
@@ -162,14 +162,15 @@ const readOnDemand = <T>(make: () => T): T => {
 }
 
 /**
- * pg_dump writes 4 KiB at a time. Read as they come, 1 GB is 130,000 chunks and a core is busy with nothing else; left for a
- * moment, they gather in the socket, which holds about 180 KiB, and are read 64 KiB at a time (bench's README).
+ * A program that has no input of ours is where the flow begins, and the slowest of it: pg_dump. It writes 4 KiB at a time. Read
+ * as they come, 1 GB is 130,000 chunks and a core is busy with nothing else; left for a moment, they gather in the socket,
+ * which holds about 180 KiB, and are read 64 KiB at a time (bench's README). Others would only be held up.
  */
 const smallBytes = 16 * 1024
 const gatheringMs = 1
 
-/** A stream's chunks; a stream that breaks off only ends, for the reason is found elsewhere. */
-async function* untilClosed(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** A stream's chunks; a stream that breaks off only ends, for the reason is found elsewhere. `gathers`: see above. */
+async function* untilClosed(stream: AsyncIterable<Uint8Array>, gathers: boolean): AsyncGenerator<Uint8Array> {
   const chunks = stream[Symbol.asyncIterator]()
   try {
     for (;;) {
@@ -181,7 +182,7 @@ async function* untilClosed(stream: AsyncIterable<Uint8Array>): AsyncGenerator<U
       }
       if (step.done === true) return
       yield step.value
-      if (step.value.byteLength < smallBytes) await pause(gatheringMs)
+      if (gathers && step.value.byteLength < smallBytes) await pause(gatheringMs)
     }
   } finally {
     await chunks.return?.()
