@@ -105,8 +105,8 @@ describe('killed before any of its writes, it loses nothing, and the next night 
     const writes = await writesOf(counted, [command])
     expect(writes.length).toBeGreaterThan(5)
 
-    // The tests take every sixth, beginning with another one each day; KILL_AT_EVERY=1 takes all.
-    const step = Number(process.env['KILL_AT_EVERY'] ?? '6')
+    // The tests take every eighth, beginning with another one each day; KILL_AT_EVERY=1 takes all.
+    const step = Number(process.env['KILL_AT_EVERY'] ?? '8')
     const first = new Date().getUTCDate() % step
     const points = writes.filter((_, index) => index % step === first % step)
     let kills = 0
