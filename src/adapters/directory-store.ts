@@ -60,6 +60,7 @@ export const directoryStore = (root: string, prefix: string): Store => {
   }
 
   const put = async (key: ObjectKey, body: Bytes, options: PutOptions): Promise<PutResult> => {
+    await refuseLinks(root, dirname(pathOf(key)))
     if (options.ifAbsent && (await exists(pathOf(key)))) throw alreadyThere(key)
     const aside = await writeAside(key, body)
     try {
@@ -169,7 +170,6 @@ const writeAll = async (file: FileHandle, body: Bytes): Promise<number> => {
 }
 
 const makeFolders = async (root: string, folder: string): Promise<void> => {
-  await refuseLinks(root, folder)
   const first = await mkdir(folder, { recursive: true, mode: 0o700 })
   if (first === undefined) return
   // New folders must survive a power cut as the files in them do.

@@ -173,6 +173,17 @@ describe('links in the store', () => {
     },
   )
 
+  test('to where the backups were moved: said to be a link, and what lies behind it stays as it is', async () => {
+    const site = await newSite(url)
+    expect(await runAt(site, ['run'])).toMatchObject({ exitCode: 0 })
+    const [folder, moved] = [join(site.store, 'backups/daily'), join(site.folder, 'moved')]
+    await rename(folder, moved)
+    await symlink(moved, folder)
+    const files = await filesUnder(moved)
+    expectFault(await runAt(site, ['run', '--replace']), 78, `${folder} is a link`)
+    expect(await filesUnder(moved)).toEqual(files)
+  })
+
   test('in place of an archive: it is no backup, and what it points to is not read', async () => {
     const site = await newSite(url)
     expect(await runAt(site, ['run'])).toMatchObject({ exitCode: 0 })

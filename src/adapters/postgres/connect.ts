@@ -87,27 +87,23 @@ const connect = async (
     await client.connect()
     return client
   }
-  const direct = async (client: pg.Client): Promise<pg.Client> => {
-    try {
-      await refusePooler(client, target)
-      return client
-    } catch (thrown) {
-      await client.end().catch(() => undefined)
-      throw thrown
-    }
-  }
-  try {
+  const reach = async (): Promise<pg.Client> => {
     const mode = target.sslMode ?? (target.host.startsWith('/') ? 'disable' : 'prefer')
-    if (mode === 'disable' || target.host.startsWith('/')) return await direct(await attempt(false))
+    if (mode === 'disable' || target.host.startsWith('/')) return attempt(false)
     if (mode === 'allow' || mode === 'prefer')
-      return await direct(
-        await attempt({ rejectUnauthorized: false }).catch((thrown: unknown) => {
-          if (thrown instanceof Error && thrown.message.includes('does not support SSL')) return attempt(false)
-          throw thrown
-        }),
-      )
-    return await direct(await attempt(tlsOptions(target, mode)))
+      return attempt({ rejectUnauthorized: false }).catch((thrown: unknown) => {
+        if (thrown instanceof Error && thrown.message.includes('does not support SSL')) return attempt(false)
+        throw thrown
+      })
+    return attempt(tlsOptions(target, mode))
+  }
+  let client: pg.Client | undefined
+  try {
+    client = await reach()
+    await refusePooler(client, target)
+    return client
   } catch (thrown) {
+    await client?.end().catch(() => undefined)
     throw translate(thrown, target)
   }
 }
@@ -121,10 +117,13 @@ const refusePooler = async (client: pg.Client, target: PostgresTarget): Promise<
   if (rows[0]?.pid !== (client as { readonly processID?: number }).processID) throw poolerAt(target)
 }
 
+const placeOf = ({ host, port }: PostgresTarget): string =>
+  `${host.startsWith('/') ? `the socket in ${host}` : host}, port ${String(port)}`
+
 const poolerAt = (target: PostgresTarget, cause?: unknown): Fault =>
   new Fault(
     'configuration',
-    `What answers at ${target.host}, port ${String(target.port)}, is a connection pooler: no backup can be made, or brought back, through it.`,
+    `What answers at ${placeOf(target)}, is a connection pooler: no backup can be made, or brought back, through it.`,
     {
       cause,
       hint: "Name the server itself in the database's URL: PostgreSQL's own port is 5432 as a rule, PgBouncer's 6432.",
@@ -164,7 +163,7 @@ export const sqlState = (thrown: unknown): string | undefined =>
  */
 export const translate = (thrown: unknown, target: PostgresTarget): Fault => {
   if (thrown instanceof Fault) return thrown
-  const where = `${target.host.startsWith('/') ? `the socket in ${target.host}` : target.host}, port ${String(target.port)}`
+  const where = placeOf(target)
   const state = sqlState(thrown) ?? ''
   const words = thrown instanceof Error ? thrown.message : ''
   const more = { cause: thrown }
