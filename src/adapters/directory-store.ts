@@ -13,6 +13,9 @@ const unfinishedName = /^\.(.+)\.[0-9a-f]{12}\.unfinished$/
 
 const readBytes = 256 * 1024
 
+/** Written to the disk while the rest is still being made, so that the end need not wait for all of it. */
+const flushedBytes = 32 * 1024 * 1024
+
 /**
  * A folder as a store, in the layout of the bucket. An object appears under its name only when it is whole and on the
  * disk: written aside, flushed, renamed, and the folder flushed. Folders are 0700 and files 0600. Links are not followed.
@@ -77,11 +80,16 @@ export const directoryStore = (root: string, prefix: string): Store => {
       throw isErrno(thrown, 'ENOENT', 'ENOTDIR') ? new Fault('no-such-backup', `There is no object ${key}.`) : thrown
     })
     try {
+      const read = (position: number) => file.read(Buffer.allocUnsafe(readBytes), 0, readBytes, position)
       let position = start
+      let reading = read(position)
       for (;;) {
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(readBytes), 0, readBytes, position)
+        const { bytesRead, buffer } = await reading
         if (bytesRead === 0) return
         position += bytesRead
+        // The next is read while this one is looked at.
+        reading = read(position)
+        reading.catch(() => undefined)
         yield buffer.subarray(0, bytesRead)
       }
     } finally {
@@ -158,6 +166,8 @@ const exists = (path: string): Promise<boolean> =>
 
 const writeAll = async (file: FileHandle, body: Bytes): Promise<number> => {
   let position = 0
+  let flushing = Promise.resolve()
+  let flushedTo = 0
   for await (const chunk of body) {
     let done = 0
     while (done < chunk.byteLength) {
@@ -165,7 +175,15 @@ const writeAll = async (file: FileHandle, body: Bytes): Promise<number> => {
       done += bytesWritten
       position += bytesWritten
     }
+    if (position - flushedTo >= flushedBytes) {
+      // One at a time: a disk that cannot keep up holds the writing up, and no more than this is left to the end.
+      await flushing
+      flushing = file.datasync()
+      flushing.catch(() => undefined)
+      flushedTo = position
+    }
   }
+  await flushing
   return position
 }
 

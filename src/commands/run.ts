@@ -63,9 +63,11 @@ export const run = async (
     requireDumpable(source)
     requireSameSource(catalog, { systemIdentifier: source.systemIdentifier, environment: ctx.environment }, asked)
     const moved = sourceWarnings(catalog, { systemIdentifier: source.systemIdentifier, machine: ctx.machine })
-    const dumper = await ctx.programs.dumperFor(source)
-    if (ctx.recipients.length > 0) await ctx.programs.ageVersion()
-    const gzip = await ctx.programs.gzip()
+    const [dumper, gzip] = await Promise.all([
+      ctx.programs.dumperFor(source),
+      ctx.programs.gzip(),
+      ctx.recipients.length > 0 ? ctx.programs.ageVersion() : undefined,
+    ])
     ctx.journal.info(`Backing up the database ${source.database}.`, {
       server: source.serverVersion,
       pg_dump: dumper.version,

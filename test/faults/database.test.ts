@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
+import type { Manifest } from '../../src/domain/manifest.ts'
 import {
   backedUpSite,
   endOf,
@@ -11,7 +14,9 @@ import {
 } from '../support/faults.ts'
 import { eventually, harmPg, type Harm } from '../support/faulty-programs.ts'
 import { query, urlOf } from '../support/postgres.ts'
+import { expectSound } from '../support/soundness.ts'
 import { startProxy } from '../support/tcp-proxy.ts'
+import { filesUnder, newSite } from '../support/tool.ts'
 
 const waiting: Harm = { call: '--section=data', stream: 'output', at: midStream, then: 'wait' }
 
@@ -22,6 +27,7 @@ beforeAll(async () => {
 
 const ours = `FROM pg_stat_activity WHERE application_name LIKE 'oslrs-backup%' AND datname = current_database()`
 const sessionsLike = async (which: string): Promise<number> => (await query(url, `SELECT ${ours} AND ${which}`)).length
+const ofSnapshot = `query LIKE '%audit_logs%'`
 /** Ends those of our sessions that fit; returns how many. */
 const cut = async (which: string): Promise<number> =>
   (await query(url, `SELECT pg_terminate_backend(pid) ${ours} AND ${which}`)).length
@@ -41,7 +47,6 @@ describe('the connection is cut in mid-stream', () => {
       1,
       /^pg_dump failed \(exit status 1\): .*(COPY|PQgetCopyData|server closed)/m,
     ],
-    ['of the snapshot alone', `query LIKE '%audit_logs%'`, 1, /^pg_dump failed \(exit status 1\): .*snapshot/m],
   ])('%s: nothing is published', async (_whose, which, sessions, sentence) => {
     const { site, before } = await backedUpSite(url)
     const harmed = await harmPg(site, waiting)
@@ -54,6 +59,47 @@ describe('the connection is cut in mid-stream', () => {
     expectFault(await endOf(running), 75, sentence)
     await expectNothingLeft(site, before)
     await sessionsEnd(url)
+  })
+
+  test('of the snapshot, before every pg_dump has it: nothing is published', async () => {
+    const { site, before } = await backedUpSite(url)
+    const proxy = await startProxy(inject('pgPort'))
+    const held = proxy.holdAt('SET TRANSACTION SNAPSHOT')
+    const running = startAt(site, ['run', '--replace'], {
+      DATABASE_URL: urlOf(proxy.port, new URL(url).pathname.slice(1)),
+    })
+    await held.holding
+    await eventually('the counting to be over', async () => (await sessionsLike(ofSnapshot)) === 1)
+    expect(await cut(ofSnapshot)).toBe(1)
+    await eventually('its end', async () => (await sessionsLike(ofSnapshot)) === 0)
+    held.release()
+    expectFault(await endOf(running), 75, /^pg_dump failed \(exit status 1\): .*snapshot/m)
+    await expectNothingLeft(site, before)
+    await sessionsEnd(url)
+  })
+
+  test('of the snapshot, when every pg_dump has it: the dump is of that instant all the same', async () => {
+    const site = await newSite(url)
+    const harmed = await harmPg(site, waiting)
+    const running = startAt(site, ['run'], harmed.environment)
+    await harmed.firing()
+    await eventually('the counting to be over', async () => (await sessionsLike(ofSnapshot)) === 1)
+    expect(await cut(ofSnapshot)).toBe(1)
+    await query(url, 'CREATE TABLE made_meanwhile AS SELECT 1 AS a; DELETE FROM users WHERE id > 90')
+    await harmed.release()
+    const ended = await endOf(running)
+    await query(
+      url,
+      `DROP TABLE made_meanwhile; INSERT INTO users SELECT g, g || '@example.org' FROM generate_series(91, 100) g`,
+    )
+    expect(ended).toMatchObject({ exitCode: 0 })
+    const [key = ''] = (await filesUnder(site.store)).filter((file) => file.endsWith('-manifest.json'))
+    const manifest = JSON.parse(await readFile(join(site.store, key), 'utf8')) as Manifest
+    expect(manifest.tables.map(({ name, rows }) => [name, rows])).toEqual([
+      ['public.respondents', 40_000],
+      ['public.users', 100],
+    ])
+    await expectSound(site)
   })
 
   test('it does not answer any more, and is not closed either: the run ends all the same', async () => {
