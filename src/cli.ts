@@ -17,6 +17,8 @@ const stopOn = (signal: 'SIGTERM' | 'SIGINT', code: 'terminated' | 'interrupted'
 }
 stopOn('SIGTERM', 'terminated')
 stopOn('SIGINT', 'interrupted')
+// Its meaning comes back as an error of the write, which can be told; without this it would be the end of us.
+process.on('SIGXFSZ', () => undefined)
 
 // A reader that has gone (`list | head`) is no fault.
 for (const stream of [process.stdout, process.stderr])

@@ -6,9 +6,12 @@ type Environment = Readonly<Record<string, string>>
 
 const call = (environment: Environment, ...args: readonly string[]): ProgramCall => ({ file: 'age', args, environment })
 
+/** Without what it quotes of the bytes it has read. */
 const firstLine = (end: ProgramEnd): string =>
-  (end.stderr.split('\n')[0] ?? '').replace(/^age: (error: )?/, '').slice(0, 200) ||
-  `it ended with ${end.signal ?? `exit status ${String(end.exitCode)}`}`
+  (end.stderr.split('\n')[0] ?? '')
+    .replace(/^age: (error: )?/, '')
+    .replace(/: ".*/, '')
+    .slice(0, 200) || `it ended with ${end.signal ?? `exit status ${String(end.exitCode)}`}`
 
 const failed = (end: ProgramEnd): Fault =>
   new Fault('program-failed', `age failed: ${firstLine(end)}.`, {
@@ -44,7 +47,8 @@ export const decrypt = (environment: Environment, input: Bytes, identityFile: st
       return new Fault('configuration', `The identity file ${identityFile} cannot be used: ${words}.`, {
         hint: 'It is the file that age-keygen wrote, readable by this user: BACKUP_AGE_IDENTITY_FILE.',
       })
-    if (end.signal !== undefined) return failed(end)
+    // Killed, or out of threads or memory: then the words are of its runtime, and say nothing of the archive.
+    if (end.signal !== undefined || !end.stderr.startsWith('age: error: ')) return failed(end)
     return new Fault('damaged', `The sealed archive is damaged: age says ${words}.`, {
       hint: 'Fetch another backup: oslrs-backup list',
     })

@@ -315,7 +315,12 @@ const translate = (root: string, thrown: unknown): unknown => {
       ...more,
       hint: `Mount the disk, or make the folder: install -d -m 0700 ${root}`,
     })
-  if (isErrno(thrown, 'EIO', 'EFBIG', 'EMFILE', 'ENFILE', 'EBUSY', 'ESTALE'))
+  if (isErrno(thrown, 'EFBIG'))
+    return new Fault('storage-failed', `A file as large as this backup is not allowed in ${root}.`, {
+      ...more,
+      hint: 'In the unit: LimitFSIZE=; in a shell: ulimit -f; or the file system allows none so large.',
+    })
+  if (isErrno(thrown, 'EIO', 'EMFILE', 'ENFILE', 'EBUSY', 'ESTALE'))
     return new Fault('storage-failed', `The store in ${root} failed (${thrown.code ?? ''}).`, {
       ...more,
       hint: 'See: dmesg | tail',

@@ -34,7 +34,8 @@ const damaged = (cause?: unknown): Fault =>
     cause,
   })
 
-const notWhole = (end: ProgramEnd): Fault => (end.signal === undefined ? damaged() : failed(end))
+/** What igzip says of its input begins so; anything else, as "Failed to allocate memory", is its own trouble. */
+const notWhole = (end: ProgramEnd): Fault => (end.stderr.startsWith('igzip: Error') ? damaged() : failed(end))
 
 const zlibGzip = (version: string): Gzip => ({
   name: `zlib ${version}`,

@@ -57,6 +57,11 @@ export async function* throughProgram(
       forceKillAfterDelay: 5000,
     }),
   )
+  if (child.pid === undefined) {
+    // Without a process there are no streams either, or such that nobody reads. The input was not begun.
+    flow.fail(notBegun(call.file, await child))
+    throw flow.rootCause(stopped)
+  }
   let stderr = Buffer.alloc(0)
   child.stderr.on('data', (chunk: Buffer) => {
     if (stderr.length < stderrLimitBytes)
@@ -69,8 +74,7 @@ export async function* throughProgram(
     const wasStopped = flow.signal.aborted || stop.signal.aborted
     // A program that was stopped ends in many ways; that is no fault of its own.
     if (wasStopped) return end
-    if (result.failed)
-      flow.fail(result.code === 'ENOENT' || result.code === 'EACCES' ? missing(call.file) : explain(end))
+    if (result.failed) flow.fail(explain(end))
     else if (!reading.ended) flow.fail(explain(readTooLittle(end)))
     return end
   })
@@ -119,10 +123,23 @@ const readTooLittle = (end: ProgramEnd): ProgramEnd => ({
   stderr: end.stderr === '' ? 'it stopped reading before the end of its input' : end.stderr,
 })
 
-const missing = (file: string): Fault =>
-  new Fault('program-missing', `The program ${file} is not installed, or cannot be run.`, {
-    hint: 'On Debian and Ubuntu: sudo apt-get install postgresql-client age isal',
-  })
+/** What system limits say no to, where one says no to a new process (fork(2), execve(2)). */
+const scarce: Readonly<Record<string, string>> = {
+  EMFILE: 'this process may open no more files. In the unit: LimitNOFILE=; in a shell: ulimit -n',
+  ENFILE: 'the machine may open no more files: sysctl fs.file-nr',
+  EAGAIN: 'this user may have no more processes. In the unit: TasksMax=; in a shell: ulimit -u',
+  ENOMEM: 'the machine has no memory left for it: free -m',
+}
+
+/** Why a program was never started. */
+const notBegun = (file: string, { code = 'unknown' }: { readonly code?: string | undefined }): Fault =>
+  code === 'ENOENT' || code === 'EACCES'
+    ? new Fault('program-missing', `The program ${file} is not installed, or cannot be run.`, {
+        hint: 'On Debian and Ubuntu: sudo apt-get install postgresql-client age isal',
+      })
+    : new Fault('program-failed', `The program ${file} could not be started (${code}).`, {
+        hint: `It is worth trying again; if it stays: ${scarce[code] ?? 'see what that error is: man 2 execve'}`,
+      })
 
 async function* noting(
   input: Bytes,
@@ -192,7 +209,7 @@ async function* untilClosed(stream: AsyncIterable<Uint8Array>, gathers: boolean)
 /** Runs a small program to its end and returns what it printed (at most 1 MiB). */
 export const outputOf = async (call: ProgramCall, input: string | undefined, explain: Explain): Promise<string> => {
   const start = await starter()
-  const result = await start(call.file, call.args, {
+  const child = start(call.file, call.args, {
     env: call.environment,
     extendEnv: false,
     input: input ?? '',
@@ -200,10 +217,11 @@ export const outputOf = async (call: ProgramCall, input: string | undefined, exp
     maxBuffer: 1024 * 1024,
     timeout: 30_000,
     forceKillAfterDelay: 2000,
-  }).catch((thrown: unknown) => {
+  })
+  const result = await child.catch((thrown: unknown) => {
     throw asFault(thrown)
   })
-  if (result.code === 'ENOENT' || result.code === 'EACCES') throw missing(call.file)
+  if (child.pid === undefined) throw notBegun(call.file, result)
   if (result.failed)
     throw explain({
       exitCode: result.exitCode,

@@ -94,7 +94,8 @@ const troubles: readonly Trouble[] = [
   after(sometime, 'it is killed', [0, undefined], (_night, running) => {
     send(running, 'SIGKILL')
   }),
-  after(sometime, 'it is stopped', [0, 143], (_night, running) => {
+  // Stopped before it has begun to listen, it has no status of its own.
+  after(sometime, 'it is stopped', [0, 143, undefined], (_night, running) => {
     send(running, 'SIGTERM')
   }),
   after(sometime, 'its sessions are cut', [0, 75], ({ url }) =>
