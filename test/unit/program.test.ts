@@ -57,6 +57,21 @@ describe('bytes through a program', () => {
     expect(flow.signal.aborted).toBe(false)
   })
 
+  // An argument longer than the system takes (E2BIG); too few files or processes come to the same.
+  test.each([0, 1, 2])('are those of no program that cannot be started, number %i of three in a row', async (which) => {
+    const flow = startFlow()
+    const input = endless()
+    const calls = [0, 1, 2].map((number) => call('cat', ...(number === which ? ['x'.repeat(300_000)] : [])))
+    const bytes = calls.reduce<AsyncGenerator<Uint8Array>>(
+      (before, next) => throughProgram(next, before, flow, explain),
+      input.bytes,
+    )
+    expect(await faultOf(() => collected(bytes))).toMatchObject({
+      code: 'program-failed',
+      message: 'The program cat could not be started (E2BIG).',
+    })
+  })
+
   test('need no input', async () => {
     expect(String(await collected(throughProgram(shell('echo made; cat'), undefined, startFlow(), explain)))).toBe(
       'made\n',
