@@ -3,7 +3,7 @@ import { makeKey, parseKey, type ObjectKey } from '../domain/key.ts'
 import { planRetention, type RetentionPlan } from '../domain/retention.ts'
 import { planSweep, type SweepPlan } from '../domain/sweep.ts'
 import { asFault, Fault } from '../errors.ts'
-import type { UnfinishedUpload } from '../ports.ts'
+import type { Store, UnfinishedUpload } from '../ports.ts'
 import { holdingLock, type LockedContext, type OrderContext } from './order-context.ts'
 import { isUnchanged, readInventory, type Inventory } from './vault.ts'
 
@@ -103,8 +103,18 @@ const removeBackup = async (
         hint: 'Another run is at work. Try again: oslrs-backup prune',
       },
     )
+  if (!(await isAsListed(store, inventory, backup)))
+    throw new Fault('refused', `${backup.key} is not as the store lists it, so nothing of it was removed.`, {
+      hint: 'What the store lists may lag behind. Try again: oslrs-backup prune',
+    })
   const isData = parseKey(layout, backup.key)?.kind === 'data'
   const keys = [...(backup.state === 'orphan' ? [] : [manifestKey]), ...(isData ? [backup.key] : [])]
   for (const key of keys) await store.delete(key)
   return keys
 }
+
+/** Where the listing alone says that an archive is damaged or missing, the store is asked for the archive by its name. */
+const isAsListed = async (store: Store, { archiveBytes }: Inventory, backup: Backup): Promise<boolean> =>
+  backup.state !== 'damaged' ||
+  (backup.fault !== 'object' && backup.fault !== 'missing-object') ||
+  (await store.head(backup.key))?.sizeBytes === archiveBytes.get(backup.key)

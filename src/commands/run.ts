@@ -12,7 +12,7 @@ import type { RunContext } from './run-context.ts'
 import { requireSigner } from './signer.ts'
 import { storeSealed } from './store-sealed.ts'
 import { tidyUp, type Aftermath } from './tidy-up.ts'
-import { readInventory, type Inventory } from './vault.ts'
+import { isUnchanged, readInventory, type Inventory } from './vault.ts'
 
 export interface RunOptions {
   /** A complete backup of the same day may be replaced. */
@@ -57,6 +57,7 @@ export const run = async (
     const inventory = await readInventory(ctx.vault)
     const { catalog, acks } = inventory
     requireFreeDay(catalog, utcDate(startedAt), asked)
+    await requireWholeListing(ctx, inventory, utcDate(startedAt))
     await whenBegun()
 
     const source = await ctx.database.inspect()
@@ -156,11 +157,20 @@ const requireFreeDay = (catalog: Catalog, date: string, asked: RunOptions): void
     })
 }
 
+/** A manifest that a listing has left out would be written over, and what it speaks for would count no more. */
+const requireWholeListing = async ({ vault }: RunContext, inventory: Inventory, date: string): Promise<void> => {
+  const key = makeKey(vault.layout, { kind: 'manifest', tier: 'daily', period: date })
+  if (inventory.manifests.has(key) || (await isUnchanged(vault.store, inventory, key))) return
+  throw new Fault('refused', `There is already a manifest ${key}, though the store does not list it.`, {
+    hint: 'What the store lists may lag behind. It is worth trying again; if it stays, the storage is at fault.',
+  })
+}
+
 /** A key that no object has: what an interrupted run left, and what a manifest points to, is never written over. */
-const freeDataKey = (ctx: RunContext, { dataKeys }: Inventory, startedAt: Date): DataKey => {
+const freeDataKey = (ctx: RunContext, { archiveBytes }: Inventory, startedAt: Date): DataKey => {
   const { layout } = ctx.vault
   const date = utcDate(startedAt)
-  const taken = dataKeys.flatMap((key) => {
+  const taken = [...archiveBytes.keys()].flatMap((key) => {
     const parts = parseKey(layout, key)
     return parts?.kind === 'data' && parts.tier === 'daily' && parts.period === date ? [parts.revision] : []
   })

@@ -21,8 +21,8 @@ export interface Vault {
 /** All that is ours in the store. */
 export interface Inventory {
   readonly catalog: Catalog
-  /** Every archive's, spoken for or not. */
-  readonly dataKeys: readonly ObjectKey[]
+  /** Every archive, spoken for or not, with its size as it was listed. */
+  readonly archiveBytes: ReadonlyMap<ObjectKey, number>
   /** As they were read, for whoever must know later that nothing has changed. */
   readonly manifests: ReadonlyMap<ObjectKey, DecodedManifest>
   /** Those that count. */
@@ -33,13 +33,15 @@ export interface Inventory {
 
 /** Lists the store once and reads every manifest and acceptance, several at a time. */
 export const readInventory = async ({ store, layout, trusted }: Vault): Promise<Inventory> => {
-  const objects: StoredObject[] = []
-  for await (const object of store.list(layout.prefix)) objects.push(object)
+  // By key: a listing that names an object twice makes no two of it.
+  const found = new Map<ObjectKey, StoredObject>()
+  for await (const object of store.list(layout.prefix)) found.set(object.key, object)
+  const objects = [...found.values()]
 
   const manifests = new Map<ObjectKey, DecodedManifest>()
   const acks: Ack[] = []
   const records: StoredObject[] = []
-  const dataKeys: ObjectKey[] = []
+  const archiveBytes = new Map<ObjectKey, number>()
   const reads: (() => Promise<void>)[] = []
   for (const object of objects) {
     const parts = parseKey(layout, object.key)
@@ -48,7 +50,7 @@ export const readInventory = async ({ store, layout, trusted }: Vault): Promise<
         const decoded = await readManifest(store, object)
         if (decoded !== undefined) manifests.set(object.key, decoded)
       })
-    else if (parts?.kind === 'data') dataKeys.push(object.key)
+    else if (parts?.kind === 'data') archiveBytes.set(object.key, object.sizeBytes)
     else records.push(object)
     if (parts?.kind === 'ack')
       reads.push(async () => {
@@ -57,7 +59,7 @@ export const readInventory = async ({ store, layout, trusted }: Vault): Promise<
       })
   }
   await atOnce(reads, (read) => read())
-  return { catalog: catalogOf(layout, { objects, manifests }, trusted), dataKeys, manifests, acks, records }
+  return { catalog: catalogOf(layout, { objects, manifests }, trusted), archiveBytes, manifests, acks, records }
 }
 
 export const readCatalog = async (vault: Vault): Promise<Catalog> => (await readInventory(vault)).catalog

@@ -60,6 +60,7 @@ export const s3Store = (settings: S3Settings, prefix: string): Store => {
 
 async function* list(on: Connection, layoutPrefix: string, prefix: string): AsyncGenerator<StoredObject> {
   let next: string | undefined
+  const asked = new Set<string>()
   do {
     const page = await on.client.send(
       new ListObjectsV2Command({
@@ -72,10 +73,14 @@ async function* list(on: Connection, layoutPrefix: string, prefix: string): Asyn
     if (page.Name === undefined) throw noListing(on)
     for (const { Key = '', Size, LastModified } of page.Contents ?? []) {
       const key = asObjectKey({ prefix: layoutPrefix }, Key)
-      if (key !== undefined) yield { key, sizeBytes: Size ?? 0, lastModified: LastModified ?? new Date(0) }
+      if (key === undefined) continue
+      // Taken for nothing and for old, it would count as damaged, and be removed.
+      if (Size === undefined || LastModified === undefined) throw noListing(on)
+      yield { key, sizeBytes: Size, lastModified: LastModified }
     }
     next = page.IsTruncated === true ? page.NextContinuationToken : undefined
-    if (page.IsTruncated === true && next === undefined) throw noListing(on)
+    if (page.IsTruncated === true && (next === undefined || asked.has(next))) throw noListing(on)
+    if (next !== undefined) asked.add(next)
   } while (next !== undefined)
 }
 
@@ -116,14 +121,16 @@ const prove = async (on: Connection, key: ObjectKey, sent: PutResult & { readonl
 
 async function* unfinished(on: Connection, layoutPrefix: string, prefix: string): AsyncGenerator<UnfinishedUpload> {
   let next: { readonly KeyMarker?: string; readonly UploadIdMarker?: string } | undefined = {}
+  const asked = new Set<string>()
   while (next !== undefined) {
     const page: ListMultipartUploadsCommandOutput = await on.client.send(
       new ListMultipartUploadsCommand({ Bucket: on.bucket, Prefix: prefix, ...next }),
     )
     for (const { Key = '', UploadId, Initiated } of page.Uploads ?? []) {
       const key = asObjectKey({ prefix: layoutPrefix }, Key)
-      if (key !== undefined && UploadId !== undefined && Key.startsWith(prefix))
-        yield { id: UploadId, key, startedAt: Initiated ?? new Date(0) }
+      // One whose age is not told may be on its way.
+      if (key !== undefined && UploadId !== undefined && Initiated !== undefined && Key.startsWith(prefix))
+        yield { id: UploadId, key, startedAt: Initiated }
     }
     next =
       page.IsTruncated === true
@@ -132,7 +139,10 @@ async function* unfinished(on: Connection, layoutPrefix: string, prefix: string)
             ...(page.NextUploadIdMarker === undefined ? {} : { UploadIdMarker: page.NextUploadIdMarker }),
           }
         : undefined
-    if (page.IsTruncated === true && page.NextKeyMarker === undefined) throw noListing(on)
+    if (next === undefined) continue
+    const marker = JSON.stringify(next)
+    if (page.NextKeyMarker === undefined || asked.has(marker)) throw noListing(on)
+    asked.add(marker)
   }
 }
 

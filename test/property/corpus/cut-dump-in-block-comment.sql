@@ -1,0 +1,12 @@
+--
+-- PostgreSQL database dump
+--
+
+\restrict abc
+
+SET lock_timeout = 0;
+
+/* 
+-- PostgreSQL database dump complete
+--
+

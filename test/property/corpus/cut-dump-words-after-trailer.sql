@@ -1,0 +1,15 @@
+--
+-- PostgreSQL database dump
+--
+
+\restrict abc
+
+SET lock_timeout = 0;
+
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict abc
+
+SELECT 1;

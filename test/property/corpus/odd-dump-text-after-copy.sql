@@ -1,0 +1,2 @@
+COPY public.users (id) FROM stdin; x
+\.

@@ -1,0 +1,19 @@
+--
+-- PostgreSQL database dump
+--
+
+\restrict abc
+
+SET lock_timeout = 0;
+
+COPY public.users (id, name) FROM stdin;
+1	Ada
+2	\N
+\.
+
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict abc
+
