@@ -1,9 +1,10 @@
 import { execa } from 'execa'
-import { cp, readFile, rm, utimes } from 'node:fs/promises'
+import { cp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { daysBefore, monthOf } from '../../src/domain/calendar.ts'
 import { eventually, pathOf, processesOf } from '../support/faulty-programs.ts'
+import { dueToday, olderByThreeDays, tellKills } from '../support/kills.ts'
 import { modelOf, plant, type Model } from '../support/planted.ts'
 import { newDatabase } from '../support/postgres.ts'
 import { completeKeys, expectSound } from '../support/soundness.ts'
@@ -57,12 +58,6 @@ const killBefore = async (site: Site, args: readonly string[], { call, nth }: Wr
   return signal === 'SIGKILL'
 }
 
-/** What is half-made, and what no manifest speaks for, may be on its way for two days. */
-const olderByThreeDays = async (site: Site): Promise<void> => {
-  const then = Date.now() / 1000 - 3 * 86_400
-  for (const name of await filesUnder(site.store)) await utimes(join(site.store, name), then, then)
-}
-
 let model: Model
 let pristine: string
 beforeAll(async () => {
@@ -105,10 +100,7 @@ describe('killed before any of its writes, it loses nothing, and the next night 
     const writes = await writesOf(counted, [command])
     expect(writes.length).toBeGreaterThan(5)
 
-    // The tests take every eighth, beginning with another one each day; KILL_AT_EVERY=1 takes all.
-    const step = Number(process.env['KILL_AT_EVERY'] ?? '8')
-    const first = new Date().getUTCDate() % step
-    const points = writes.filter((_, index) => index % step === first % step)
+    const points = dueToday(writes, 8)
     let kills = 0
     for (const write of points) {
       const site = await anew()
@@ -135,6 +127,6 @@ describe('killed before any of its writes, it loses nothing, and the next night 
       expect(archives, label).toHaveLength((await completeKeys(site)).length)
     }
     expect(kills).toBe(points.length)
-    process.stderr.write(`${command}: ${String(kills)} kills, of ${String(writes.length)} writes\n`)
+    tellKills(command, kills, `${String(writes.length)} writes`)
   })
 })

@@ -32,6 +32,8 @@ export type S3Fault =
   | { readonly what: 'hold' }
   /** Carried out by the store; the connection ends in place of the answer. */
   | { readonly what: 'lose the answer' }
+  /** Carried out by the store, and never answered. */
+  | { readonly what: 'keep the answer' }
   /** Half of the answer's body, then the end of the connection. */
   | { readonly what: 'cut the answer' }
   /** Half of the answer's body, then nothing. */
@@ -39,7 +41,12 @@ export type S3Fault =
   | { readonly what: 'flip a byte of the answer' }
   | { readonly what: 'flip a byte of the request' }
   /** Carried out by the store, and its answer altered; an empty text takes a header away. */
-  | { readonly what: 'alter the answer'; readonly status?: number; readonly header?: Headers; readonly body?: string }
+  | {
+      readonly what: 'alter the answer'
+      readonly status?: number
+      readonly header?: Headers
+      readonly body?: string | ((was: string) => string)
+    }
 type Headers = Readonly<Record<string, string>>
 
 export interface S3FaultPlan {
@@ -312,8 +319,10 @@ const giveBack = (
     socket.resetAndDestroy()
     return
   }
+  if (fault?.what === 'keep the answer') return
   const altered = fault?.what === 'alter the answer' ? fault : undefined
-  const body = altered?.body === undefined ? bytes : Buffer.from(altered.body)
+  const said = typeof altered?.body === 'function' ? altered.body(String(bytes)) : altered?.body
+  const body = said === undefined ? bytes : Buffer.from(said)
   const status = altered?.status ?? response.statusCode ?? 502
   seen.status = status
   const { connection: _connection, 'transfer-encoding': _encoding, ...sent } = response.headers

@@ -24,8 +24,9 @@ export interface StatementProxy {
 
 const normalized = (text: string): string =>
   text
-    .replaceAll(/\d{8}t\d{6}z/g, 'STAMP')
+    .replaceAll(/\d{8}t\d{6}z(_[0-9a-f]{6})?/g, 'STAMP')
     .replaceAll(/\b[0-9A-F]{8}-[0-9A-F]{8}-\d\b/g, 'SNAPSHOT')
+    .replaceAll(/\b[0-9a-f]{8,}\b/g, 'RANDOM')
     .replaceAll(/\b\d{3,}\b/g, 'N')
     .replaceAll(/\s+/g, ' ')
     .slice(0, 200)
