@@ -16,7 +16,7 @@ import { newSite, runTool, type Ended, type Environment, type Site } from '../su
  * application writes all the time. After each night what is there is sound, and nothing is gone but what the policy removes.
  * `npm run chaos -- --seed N --nights 1000` plays more of them; the same seed gives the same nights.
  */
-const nights = Number(process.env['CHAOS_NIGHTS'] ?? '8')
+const nights = Number(process.env['CHAOS_NIGHTS'] ?? '6')
 const seed = Number(process.env['CHAOS_SEED'] ?? String(Date.now() % 1_000_000))
 
 /** mulberry32. */

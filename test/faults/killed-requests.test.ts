@@ -14,7 +14,7 @@ import {
 import { manifestKey } from '../support/builders.ts'
 import { drillSiteFor, keptSite } from '../support/drills.ts'
 import { runAt, sessionsEnd, startAt } from '../support/faults.ts'
-import { dueToday, killWhen, listedThreeDaysLater, tellKills } from '../support/kills.ts'
+import { oneOfThemToday, dueToday, killWhen, listedThreeDaysLater, tellKills } from '../support/kills.ts'
 import { modelOf, plant } from '../support/planted.ts'
 import type { RequestKind, S3FaultPlan, SeenRequest } from '../support/s3-proxy.ts'
 import { completeKeys } from '../support/soundness.ts'
@@ -113,12 +113,13 @@ const expectStillGood = async (site: BucketSite, periods: readonly string[], lab
 }
 
 describe('killed at any of its requests, with all that it has started, it loses nothing, and the next night succeeds', () => {
-  test.each<[string, readonly string[], 'small' | 'large', number]>([
-    ['run', ['run', '--replace'], 'small', 50],
-    ['run, whose archive goes in parts', ['run', '--replace'], 'large', 50],
-    ['promote', ['promote'], 'small', 50],
-    ['prune', ['prune'], 'small', 50],
-  ])('%s', { timeout: 3_600_000 }, async (name, args, size, oneIn) => {
+  const commands: readonly (readonly [string, readonly string[], 'small' | 'large'])[] = [
+    ['run', ['run', '--replace'], 'small'],
+    ['run, whose archive goes in parts', ['run', '--replace'], 'large'],
+    ['promote', ['promote'], 'small'],
+    ['prune', ['prune'], 'small'],
+  ]
+  test.each(oneOfThemToday(commands))('%s', { timeout: 3_600_000 }, async (name, args, size) => {
     const { buckets, through, [size]: database } = ground()
     const base = await anew(database)
     // What has no monthly yet is not removed.
@@ -129,7 +130,7 @@ describe('killed at any of its requests, with all that it has started, it loses 
 
     // What comes before the parts and after them is as it is without them.
     const all = pointsOf(requests).filter(({ kind }) => size === 'small' || inParts.has(kind))
-    const points = dueToday(all, oneIn)
+    const points = dueToday(all, 50)
     for (const point of points) {
       const label = `${name}, ${labelOf(point)}`
       const site = await anew({}, base)

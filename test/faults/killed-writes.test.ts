@@ -100,7 +100,7 @@ describe('killed before any of its writes, it loses nothing, and the next night 
     const writes = await writesOf(counted, [command])
     expect(writes.length).toBeGreaterThan(5)
 
-    const points = dueToday(writes, 8)
+    const points = dueToday(writes, 16)
     let kills = 0
     for (const write of points) {
       const site = await anew()

@@ -8,11 +8,16 @@ import { filesUnder, type Site } from './tool.ts'
 
 /** What the tests have in common that kill a command at each of its steps. */
 
+const day = Math.floor(Date.now() / 86_400_000)
+
+/** One of several commands, another one each day; with KILL_AT_EVERY all of them. */
+export const oneOfThemToday = <T>(commands: readonly T[]): readonly T[] =>
+  process.env['KILL_AT_EVERY'] === undefined ? commands.filter((_, index) => index === day % commands.length) : commands
+
 /** One point in so many, beginning with another one each day; KILL_AT_EVERY=1 takes all. Never none. */
 export const dueToday = <T>(points: readonly T[], oneIn: number): readonly T[] => {
   const step = Math.min(Number(process.env['KILL_AT_EVERY'] ?? oneIn), points.length)
-  const first = Math.floor(Date.now() / 86_400_000) % step
-  return points.filter((_, index) => index % step === first)
+  return points.filter((_, index) => index % step === day % step)
 }
 
 /** SIGKILL for it, and for everything that it has started, when `reached` comes. It must not end before. */
