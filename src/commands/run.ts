@@ -161,7 +161,7 @@ const requireFreeDay = (catalog: Catalog, date: string, asked: RunOptions): void
 const requireWholeListing = async ({ vault }: RunContext, inventory: Inventory, date: string): Promise<void> => {
   const key = makeKey(vault.layout, { kind: 'manifest', tier: 'daily', period: date })
   if (inventory.manifests.has(key) || (await isUnchanged(vault.store, inventory, key))) return
-  throw new Fault('refused', `There is already a manifest ${key}, though the store does not list it.`, {
+  throw new Fault('storage-failed', `There is already a manifest ${key}, though the store does not list it.`, {
     hint: 'What the store lists may lag behind. It is worth trying again; if it stays, the storage is at fault.',
   })
 }

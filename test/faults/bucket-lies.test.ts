@@ -214,15 +214,16 @@ describe('a listing', () => {
     )
   })
 
-  const ofToday: readonly (readonly [string, Lie, string])[] = [
-    ["today's manifest", without(manifest(today)), 'though the store does not list it'],
-    ["today's backup", without(manifest(today), archive(today)), 'though the store does not list it'],
-    ["today's archive", without(archive(today)), 'There is already an object'],
+  // What lags behind catches up, so the manifest is worth another attempt.
+  const ofToday: readonly (readonly [string, Lie, number, string])[] = [
+    ["today's manifest", without(manifest(today)), 75, 'though the store does not list it'],
+    ["today's backup", without(manifest(today), archive(today)), 75, 'though the store does not list it'],
+    ["today's archive", without(archive(today)), 73, 'There is already an object'],
   ]
-  test.each(ofToday)('that leaves %s out has a run write nothing over it', async (_what, lie, sentence) => {
+  test.each(ofToday)('that leaves %s out has a run write nothing over it', async (_what, lie, status, sentence) => {
     const site = await bucketToChange()
     const ended = await runAt(site, ['run'], await listedAs(site, lie))
-    expectFault(ended, 73, sentence)
+    expectFault(ended, status, sentence)
     expect(ended.stderr).toMatch(/→ (What the store lists may lag behind|See what there is: oslrs-backup list)/)
     ground().proxy.expectAllFired()
     await expectOnlyGone(site, [])
