@@ -233,6 +233,15 @@ describe('a flow that fails elsewhere', () => {
   })
 })
 
+test('its last words are heard, however soon it ends after them', async () => {
+  const faults = await Promise.all(
+    Array.from({ length: 40 }, () =>
+      faultOf(() => collected(throughProgram(shell('echo words >&2; exit 3'), undefined, startFlow(), explain))),
+    ),
+  )
+  expect(new Set(faults.map(({ message }) => message))).toEqual(new Set(['3 undefined words']))
+})
+
 describe('a reader that stops early', () => {
   test('ends the program and its input, and has no fault to tell', async () => {
     const flow = startFlow()
