@@ -99,7 +99,8 @@ test(
     const marker = join(await newFolder(), 'a-forger-was-here')
     const small = (line: string): Buffer =>
       Buffer.from(`CREATE TABLE public.t (id integer);\n\n${line}\n\n--\n-- PostgreSQL database dump complete\n--\n\n`)
-    const aRowLess = Buffer.from(String(sql).replace(/(COPY public\.by_enum_hash [^\n]*\n)[^\n]*\n/, '$1'))
+    // The first partition may be empty: which row goes where, follows from the numbers that the enum's words were given.
+    const aRowLess = Buffer.from(String(sql).replace(/(COPY public\.by_enum_hash [^\n]*\n)(?!\\\.)[^\n]*\n/, '$1'))
     expect(aRowLess.length).toBeLessThan(sql.length)
     const forged = async (of: Promise<{ archive: Buffer; manifest: Manifest }>): Promise<void> => {
       const { archive: bytes, manifest: agreeing } = await of
