@@ -25,8 +25,6 @@ export type Explain = (end: ProgramEnd) => Fault
 
 const stderrLimitBytes = 16 * 1024
 
-const lastWordsMs = 1000
-
 /** Read when the first program is started: most commands end without one. */
 const starter = async (): Promise<typeof execa> => (await import('execa')).execa
 
@@ -70,11 +68,8 @@ export async function* throughProgram(
       stderr = Buffer.concat([stderr, chunk.subarray(0, stderrLimitBytes - stderr.length)])
   })
 
-  const allSaid = new Promise((resolve) => child.stderr.once('close', resolve))
   const reading = { ended: input === undefined }
-  const ended = child.then(async (result) => {
-    // Its last words may come after its end; a child of its own could keep them open for ever.
-    await Promise.race([allSaid, pause(lastWordsMs, undefined, { ref: false })])
+  const ended = child.then((result) => {
     const end = { exitCode: result.exitCode, signal: result.signal, stderr: stderr.toString('utf8') }
     const wasStopped = flow.signal.aborted || stop.signal.aborted
     // A program that was stopped ends in many ways; that is no fault of its own.
