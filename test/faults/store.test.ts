@@ -3,10 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { expectFault, expectNothingLeft, flowingDatabase, runAt, stateOf, type Before } from '../support/faults.ts'
-import { processesOf } from '../support/faulty-programs.ts'
+import { pathOf, processesOf } from '../support/faulty-programs.ts'
 import { newDatabase } from '../support/postgres.ts'
 import { completeKeys, expectSound } from '../support/soundness.ts'
-import { filesUnder, newSite, runTool, runToolJson, type Environment, type Site } from '../support/tool.ts'
+import { filesUnder, newSite, runTool, runToolJson, toolPath, type Environment, type Site } from '../support/tool.ts'
 
 const mayMount = process.getuid?.() === 0
 if (!mayMount) {
@@ -80,6 +80,28 @@ describe.skipIf(!mayMount)('the disk of the store', () => {
     })
     expect(await completeKeys(site)).toEqual(before.complete)
     await expectSound(site, before.complete)
+  })
+})
+
+describe('the disk of the store fails while the archive flows', () => {
+  // An archive of more than 32 MiB: so much is written to the disk before the rest is there.
+  test('what cannot be written to the disk by then is no backup, though all later writes succeed', async () => {
+    const noise = `SELECT string_agg(encode(sha256((g || '-' || part)::bytea), 'hex'), '') FROM generate_series(1, 8) part`
+    const site = await newSite(
+      await newDatabase(inject('pgPort'), {
+        sql: `CREATE TABLE users AS SELECT g AS id, (${noise}) AS email FROM generate_series(1, 140000) g`,
+      }),
+    )
+    const failing = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1']
+    const { exitCode, stdout, stderr } = await execa('strace', [...failing, toolPath, 'run'], {
+      env: { ...site.environment, ...pathOf(site) },
+      extendEnv: false,
+      reject: false,
+      stdin: 'ignore',
+    })
+    expectFault({ exitCode, stdout, stderr }, 75, `The store in ${site.store} failed (EIO).`)
+    expect(stderr).toContain('dmesg')
+    await expectNothingLeft(site, { files: [], complete: [] })
   })
 })
 
