@@ -24,7 +24,8 @@ export default defineConfig({
       tier('systemd', ['systemd'], 'support/systemd-tier.ts'),
     ],
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores of the smallest machine: many a test waits, for a timeout, a server or a night to end.
+    maxWorkers: 3,
     passWithNoTests: false,
     allowOnly: false,
     reporters: ['default'],
