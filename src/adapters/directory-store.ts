@@ -187,9 +187,16 @@ const writeAll = async (file: FileHandle, body: Bytes): Promise<number> => {
   return position
 }
 
+/** Below the root, which is never made. One after another: of a read-only disk, mkdir says ENOENT where it is to make all at once. */
 const makeFolders = async (root: string, folder: string): Promise<void> => {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
+  const missing: string[] = []
+  for (let at = folder; at.length > root.length && !(await isThere(at)); at = dirname(at)) missing.unshift(at)
+  if (missing.length === 0) return
+  for (const one of missing)
+    await mkdir(one, { mode: 0o700 }).catch((thrown: unknown) => {
+      // Somebody else has just made it.
+      if (!isErrno(thrown, 'EEXIST')) throw thrown
+    })
   // New folders must survive a power cut as the files in them do.
   for (let at = folder; at.length >= root.length; at = dirname(at)) await syncFolder(at)
 }
@@ -207,6 +214,15 @@ const refuseLinks = async (root: string, folder: string): Promise<void> => {
       })
   }
 }
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    (thrown: unknown) => {
+      if (isErrno(thrown, 'ENOENT')) return false
+      throw thrown
+    },
+  )
 
 const syncFolder = async (folder: string): Promise<void> => {
   const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
@@ -320,7 +336,12 @@ const translate = (root: string, thrown: unknown): unknown => {
       ...more,
       hint: 'In the unit: LimitFSIZE=; in a shell: ulimit -f; or the file system allows none so large.',
     })
-  if (isErrno(thrown, 'EIO', 'EMFILE', 'ENFILE', 'EBUSY', 'ESTALE'))
+  if (isErrno(thrown, 'EMFILE', 'ENFILE'))
+    return new Fault('storage-failed', `No more files may be opened, so the store in ${root} could not be used.`, {
+      ...more,
+      hint: 'In the unit: LimitNOFILE=; in a shell: ulimit -n; of the whole machine: sysctl fs.file-nr',
+    })
+  if (isErrno(thrown, 'EIO', 'EBUSY', 'ESTALE'))
     return new Fault('storage-failed', `The store in ${root} failed (${thrown.code ?? ''}).`, {
       ...more,
       hint: 'See: dmesg | tail',

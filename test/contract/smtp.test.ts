@@ -119,7 +119,9 @@ describe('what goes wrong is told, without the address and without the password'
     ],
   ])('%s', async (_what, options, serverFor, sentence, mostLogins) => {
     const smtp: Smtp =
-      typeof options === 'string' ? { port: 0, taken: [], logins: [], caFile: '' } : await newSmtp(options)
+      typeof options === 'string'
+        ? { port: 0, taken: [], logins: [], connections: () => 0, caFile: '' }
+        : await newSmtp(options)
     const server =
       options === 'down' ? serverOf(await freePort()) : options === 'mute' ? serverOf(await newMute()) : serverFor(smtp)
     const since = performance.now()

@@ -12,7 +12,7 @@ import { endOf, runAt, send, sessionsEnd, startAt } from '../support/faults.ts'
 import { eventually, processesOf } from '../support/faulty-programs.ts'
 import type { RequestKind, S3Fault, S3FaultPlan } from '../support/s3-proxy.ts'
 
-/** A run whose way to the bucket is harmed for a moment, and a run that is ended in the middle of it. */
+/** A run whose way to the bucket is harmed for a moment, or that is ended in the middle of it; harm for good is in plan-bucket. */
 
 const ground = standOnBuckets()
 const data = /\/daily\//
@@ -144,5 +144,24 @@ describe('SIGTERM ends a run with 143, and nothing is left', () => {
     send(running, 'SIGTERM')
     const ended = await endOf(running)
     await expectFailed(ground(), site, ended, { exitStatus: 143, sentence: 'Stopped by SIGTERM.', hint: '' })
+  })
+})
+
+describe('a run fails, and harms nothing, with', () => {
+  test('an outage in which the upload cannot be given up either: it is found by its name', async () => {
+    const { through, backedUp, large, proxy } = ground()
+    const site = await backedUp()
+    const environment = through(
+      { kind: 'UploadPart', nth: { from: 2 }, fault: answer(500, 'InternalError') },
+      { kind: 'AbortMultipartUpload', nth: 'every', fault: answer(500, 'InternalError') },
+    )
+    const ended = await runAt(site, ['run', '--replace'], { ...large, ...environment })
+    const [key] = proxy.requests.filter(({ kind }) => kind === 'CreateMultipartUpload').map((request) => request.key)
+    await expectFailed(ground(), site, ended, {
+      exitStatus: 75,
+      sentence: '(HTTP 500 InternalError)',
+      hint: 'It is worth trying again',
+      unfinished: [key ?? ''],
+    })
   })
 })

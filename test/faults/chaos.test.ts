@@ -1,22 +1,25 @@
-import { rename, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { expect, inject, onTestFinished, test } from 'vitest'
+import { expect, inject, test } from 'vitest'
 import { daysBefore, utcDate } from '../../src/domain/calendar.ts'
+import { chaosInBucket, chaosInFolder, type ChaosFault, type StruckNight } from '../support/chaos-place.ts'
 import { hostOf } from '../support/drills.ts'
 import { endOf, send, startAt } from '../support/faults.ts'
-import { eventually, harmPg, harmProgram, processesOf } from '../support/faulty-programs.ts'
+import { eventually, processesOf } from '../support/faulty-programs.ts'
 import { asAt } from '../support/other-days.ts'
-import { asking, freePort, newDatabase, query, urlOf } from '../support/postgres.ts'
-import { completeKeys, expectSound } from '../support/soundness.ts'
-import { newSite, runTool, type Ended, type Environment, type Site } from '../support/tool.ts'
+import { asking, newDatabase, query } from '../support/postgres.ts'
+import { completeKeys } from '../support/soundness.ts'
+import { runTool, type Ended } from '../support/tool.ts'
 
 /**
  * Nights in a row, each a day later, as chance has it: most are good, some meet a trouble, some are slept through; an
  * application writes all the time. After each night what is there is sound, and nothing is gone but what the policy removes.
- * `npm run chaos -- --seed N --nights 1000` plays more of them; the same seed gives the same nights.
+ * The troubles are the faults of the plan that a run meets, and what comes at any moment.
+ * `npm run chaos -- --seed N --nights 1000 --store bucket` plays more of them; the same seed gives the same nights.
  */
 const nights = Number(process.env['CHAOS_NIGHTS'] ?? '6')
+const store = process.env['CHAOS_STORE'] ?? 'folder'
 const seed = Number(process.env['CHAOS_SEED'] ?? String(Date.now() % 1_000_000))
 
 /** mulberry32. */
@@ -28,27 +31,24 @@ const chance = ((state: number) => (): number => {
 })(seed)
 const upTo = (count: number): number => Math.floor(chance() * count)
 
-interface Night {
-  readonly site: Site
+interface Night extends StruckNight {
   readonly url: string
-  readonly run: (more?: Environment) => ReturnType<typeof startAt>
 }
 
 interface Trouble {
   readonly name: string
   /** Exit statuses that it may come to; undefined: killed. */
   readonly exits: readonly (number | undefined)[]
-  /** Makes the night with it; says so when it has not come to pass. */
   readonly night: (night: Night) => Promise<Ended>
 }
 
-const withHarm = (name: string, harm: (site: Site) => ReturnType<typeof harmPg>): Trouble => ({
+/** A fault of the plan: what it comes to is told there. One that has found nothing to strike leaves a good night. */
+const planned = ({ name, told, strike }: ChaosFault): Trouble => ({
   name,
-  exits: [75],
-  night: async ({ site, run }) => {
-    const harmed = await harm(site)
-    const ended = await endOf(run(harmed.environment))
-    expect(harmed.hasFired(), `it came to pass that ${name}`).toBe(true)
+  exits: [told.exit, 0],
+  night: async (night) => {
+    const { ended, hasFired } = await strike(night)
+    if (told.exit !== 0) expect(hasFired, `${name}: ${ended.stderr}`).toBe(ended.exitCode !== 0)
     return ended
   },
 })
@@ -78,19 +78,8 @@ const after = (
 
 const sometime = (): number => 50 + upTo(900)
 
-const troubles: readonly Trouble[] = [
-  withHarm('pg_dump is killed', (site) =>
-    harmPg(site, { call: '--section=data', stream: 'output', at: { bytes: upTo(4000) }, then: 'kill' }),
-  ),
-  withHarm('pg_dump ends well and too early', (site) =>
-    harmPg(site, { call: '--section=data', stream: 'output', at: { bytes: upTo(4000) }, then: { exit: 0 } }),
-  ),
-  withHarm('age is killed', (site) =>
-    harmProgram(site, 'age', { call: '--recipient', stream: 'output', at: { bytes: upTo(500) }, then: 'kill' }),
-  ),
-  withHarm('igzip stops reading', (site) =>
-    harmProgram(site, 'igzip', { call: '-1', stream: 'input', at: { bytes: upTo(2000) }, then: 'stop reading' }),
-  ),
+/** What comes at any moment, and not by an event: every fourth trouble. The others are faults of the plan. */
+const atAnyMoment: readonly Trouble[] = [
   after(sometime, 'it is killed', [0, undefined], (_night, running) => {
     send(running, 'SIGKILL')
   }),
@@ -104,21 +93,6 @@ const troubles: readonly Trouble[] = [
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'oslrs-backup%' AND datname = current_database()`,
     ),
   ),
-  {
-    name: 'the server is away',
-    exits: [75],
-    night: async ({ run }) => endOf(run({ DATABASE_URL: urlOf(await freePort(), 'app_db') })),
-  },
-  {
-    name: 'the disk of the store is not mounted',
-    exits: [78],
-    night: async ({ site, run }) => {
-      await rename(site.store, `${site.store}-away`)
-      const ended = await endOf(run())
-      await rename(`${site.store}-away`, site.store)
-      return ended
-    },
-  },
   {
     name: 'a table is locked',
     exits: [75],
@@ -166,17 +140,23 @@ const mayBeGone = (key: string, now: readonly string[], today: string): boolean 
 }
 
 test(
-  `${String(nights)} nights as chance has it, seed ${String(seed)}`,
+  `${String(nights)} nights as chance has it, seed ${String(seed)}, in a ${store}`,
   { timeout: 60_000 + nights * 30_000 },
   async () => {
-    process.stderr.write(`chaos: seed ${String(seed)}, ${String(nights)} nights\n`)
-    const url = await newDatabase(inject('pgPort'), {
-      sql: `CREATE TABLE users (id serial PRIMARY KEY, name text);
-          INSERT INTO users (name) SELECT repeat(md5(g::text), 4) FROM generate_series(1, 200) g`,
+    process.stderr.write(`chaos: seed ${String(seed)}, ${String(nights)} nights in a ${store}\n`)
+    const port = inject('pgPort')
+    // As the database of the plan, and a fortieth of it.
+    const url = await newDatabase(port, {
+      sql: `CREATE TABLE respondents AS SELECT g AS id, encode(sha256(g::text::bytea), 'hex') || encode(sha256((-g)::text::bytea), 'hex') AS notes
+            FROM generate_series(1, 1500) g;
+          CREATE TABLE users (id serial PRIMARY KEY, name text);
+          INSERT INTO users (name) SELECT md5(g::text) FROM generate_series(1, 100) g;
+          CREATE INDEX last_of_all ON users (name)`,
     })
-    const maintenance = await newDatabase(inject('pgPort'))
-    const plain = await newSite(url)
-    onTestFinished(() => rm(join(plain.folder, 'programs'), { recursive: true, force: true }))
+    const maintenance = await newDatabase(port)
+    const place = store === 'bucket' ? await chaosInBucket(port, url) : await chaosInFolder(port, url)
+    const { site: plain, expectSound } = place
+    const troubles = place.faults.map(planned)
     const tally = new Map<string, number>()
     const count = (what: string): void => void tally.set(what, (tally.get(what) ?? 0) + 1)
     let date = new Date('2027-01-28T01:00:00Z')
@@ -187,7 +167,10 @@ test(
       const site = { ...plain, environment: { ...plain.environment, ...asAt(date) } }
       const today = utcDate(date)
       const run: Night['run'] = (more) => startAt(site, ['run', '--replace'], more)
-      const trouble = chance() < 0.45 ? troubles[upTo(troubles.length)] : undefined
+      await place.setClock(date)
+      const [isTroubled, isAtAnyMoment, which] = [chance() < 0.45, chance() < 0.25, chance()]
+      const among = isAtAnyMoment ? atAnyMoment : troubles
+      const trouble = isTroubled ? among[Math.floor(which * among.length)] : undefined
       // Drawn whether or not it is needed: how a night ends must not change the nights after it.
       const isTriedAgain = chance() < 0.8
       const label = `seed ${String(seed)}, night ${String(number)} (${today}): ${trouble?.name ?? 'nothing happens'}`

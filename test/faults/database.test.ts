@@ -101,20 +101,4 @@ describe('the connection is cut in mid-stream', () => {
     ])
     await expectSound(site)
   })
-
-  test('it does not answer any more, and is not closed either: the run ends all the same', async () => {
-    const { site, before } = await backedUpSite(url)
-    const proxy = await startProxy(inject('pgPort'))
-    const harmed = await harmPg(site, waiting)
-    const running = startAt(site, ['run', '--replace'], {
-      ...harmed.environment,
-      DATABASE_URL: urlOf(proxy.port, new URL(url).pathname.slice(1)),
-      BACKUP_STALL_SECONDS: '3',
-    })
-    await harmed.firing()
-    proxy.freeze()
-    await harmed.release()
-    expectFault(await endOf(running), 75, 'Nothing has moved for 3 s')
-    await expectNothingLeft(site, before)
-  })
 })

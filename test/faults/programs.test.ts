@@ -1,16 +1,8 @@
 import { execa } from 'execa'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import {
-  backedUpSite,
-  expectFault,
-  expectNothingLeft,
-  flowingDatabase,
-  midStream,
-  runAt,
-  stateOf,
-} from '../support/faults.ts'
-import { harmPg, harmProgram, onlyPrograms, processesOf, type Harm } from '../support/faulty-programs.ts'
+import { backedUpSite, expectFault, expectNothingLeft, flowingDatabase, runAt, stateOf } from '../support/faults.ts'
+import { harmPg, harmProgram, onlyPrograms, processesOf } from '../support/faulty-programs.ts'
 import { query, urlOf } from '../support/postgres.ts'
 import { expectSound } from '../support/soundness.ts'
 import { manifestsOf, newSite, withIdentity } from '../support/tool.ts'
@@ -21,42 +13,7 @@ beforeAll(async () => {
 })
 
 describe('nothing is published, and the earlier backup stands, when', () => {
-  const igzip = { call: '-c', stream: 'output' } as const
   const age = { call: '--recipient', stream: 'output' } as const
-  const middle = { bytes: 1_000_000 }
-  const lastStatement = { text: 'CREATE INDEX last_of_all' }
-
-  test.each<[string, 'igzip' | 'age', Harm, string]>([
-    ['igzip is killed', 'igzip', { ...igzip, at: middle, then: 'kill' }, 'igzip failed (SIGKILL)'],
-    ['igzip exits 1', 'igzip', { ...igzip, at: middle, then: { exit: 1 } }, 'igzip failed (exit status 1)'],
-    ['igzip exits 1 after its last byte', 'igzip', { ...igzip, at: 'end', then: { exit: 1 } }, 'igzip failed'],
-    ['igzip exits 0 in mid-stream', 'igzip', { ...igzip, at: middle, then: { exit: 0 } }, 'igzip failed'],
-    [
-      'igzip ends well and has not read to the end',
-      'igzip',
-      { ...igzip, stream: 'input', at: midStream, then: 'stop reading' },
-      'igzip failed',
-    ],
-    [
-      'igzip ends well and has not read the last statement',
-      'igzip',
-      { ...igzip, stream: 'input', at: lastStatement, then: 'stop reading' },
-      'igzip',
-    ],
-    ['igzip hangs', 'igzip', { ...igzip, at: middle, then: 'hang' }, 'Nothing has moved for 3 s'],
-    ['age is killed', 'age', { ...age, at: middle, then: 'kill' }, 'age failed: it ended with SIGKILL'],
-    ['age exits 1', 'age', { ...age, at: middle, then: { exit: 1 } }, 'age failed: it ended with exit status 1'],
-    ['age exits 1 after its last byte', 'age', { ...age, at: 'end', then: { exit: 1 } }, 'age failed'],
-    ['age exits 0 in mid-stream', 'age', { ...age, at: middle, then: { exit: 0 } }, 'age failed'],
-    ['age hangs', 'age', { ...age, at: middle, then: 'hang' }, 'Nothing has moved for 3 s'],
-  ])('%s', async (_what, program, harm, sentence) => {
-    const { site, before } = await backedUpSite(url)
-    const harmed = await harmProgram(site, program, harm)
-    const ended = await runAt(site, ['run', '--replace'], { ...harmed.environment, BACKUP_STALL_SECONDS: '3' })
-    expect(harmed.hasFired()).toBe(true)
-    expectFault(ended, 75, sentence)
-    await expectNothingLeft(site, before)
-  })
 
   test('age ends well and has not read the end', async () => {
     const site = await newSite(url)

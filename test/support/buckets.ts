@@ -28,8 +28,10 @@ export interface BucketSite extends Site {
   readonly bucket: string
 }
 
-export const startBuckets = async (): Promise<Buckets> => {
-  const gateway = await startRadosgw()
+export const startBuckets = async (gateway: Radosgw | Promise<Radosgw> = startRadosgw()): Promise<Buckets> =>
+  inGateway(await gateway)
+
+const inGateway = async (gateway: Radosgw): Promise<Buckets> => {
   const { endpoint, region, accessKey, secretKey } = gateway
   const client = new S3Client({
     endpoint,

@@ -46,25 +46,29 @@ export const backedUpSite = async (databaseUrl: string): Promise<{ site: Site; b
 }
 
 /** Starts the tool so that it and everything it starts can be found again; see `processesOf`. */
-export const startAt = (site: Site, args: readonly string[], more: Environment = {}) =>
-  startTool(args, { ...site.environment, ...pathOf(site), ...more })
+export const startAt = (
+  site: Site,
+  args: readonly string[],
+  more: Environment = {},
+  by?: readonly [string, ...string[]],
+) => startTool(args, { ...site.environment, ...pathOf(site), ...more }, by)
 
 /** Sends it a signal, and only that: no SIGKILL follows. */
 export const send = (running: { readonly pid?: number }, signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void => {
   if (running.pid !== undefined) process.kill(running.pid, signal)
 }
 
-/** How the tool has ended. When it does not within 30 s, it is killed and the test fails. */
+/** How the tool has ended. When it does not within 60 s, it is killed and the test fails. */
 export const endOf = async (
   running: PromiseLike<Partial<Ended>> & { readonly kill: (signal: 'SIGKILL') => boolean },
 ): Promise<Ended> => {
   const state = { hangs: false }
   const timer = setTimeout(() => {
     state.hangs = running.kill('SIGKILL')
-  }, 30_000)
+  }, 60_000)
   const { exitCode, stdout = '', stderr = '' } = await running
   clearTimeout(timer)
-  if (state.hangs) throw new Error(`It had not ended after 30 s, having said: ${stderr}`)
+  if (state.hangs) throw new Error(`It had not ended after 60 s, having said: ${stderr}`)
   return { exitCode, stdout, stderr }
 }
 

@@ -20,6 +20,7 @@ export interface Harm {
     | 'kill'
     | { readonly exit: number }
     | 'leave out a row'
+    | 'write garbage'
     | 'stop reading'
 }
 /** What a program prints in one of its calls instead of being run. */

@@ -26,3 +26,15 @@ export const settableClock = async (
   await set(instant)
   return { environment: { ...preloaded(), FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1' }, set }
 }
+
+/** A clock for a process that runs on while the days go by: it is ahead of this machine's by as much as is set. */
+export const runningClock = async (
+  file: string,
+): Promise<{ readonly environment: Environment; readonly set: (instant: Date) => Promise<void> }> => {
+  const set = async (to: Date): Promise<void> => {
+    await writeFile(`${file}.new`, `+${String(Math.round((to.getTime() - Date.now()) / 1000))}`)
+    await rename(`${file}.new`, file)
+  }
+  await set(new Date())
+  return { environment: { ...preloaded(), FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1' }, set }
+}

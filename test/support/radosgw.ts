@@ -82,7 +82,8 @@ const until = async (what: string, ready: () => Promise<boolean>): Promise<void>
   throw new Error(`radosgw: timed out: ${what}`)
 }
 
-export const startRadosgw = async (): Promise<Radosgw> => {
+/** `ofGateway`: in the environment of the gateway alone, as a clock of its own. */
+export const startRadosgw = async (ofGateway: Readonly<Record<string, string>> = {}): Promise<Radosgw> => {
   // Unix sockets lie below it, and their paths have 107 characters at most.
   const folder = await mkdtemp(join(tmpdir(), 'rgw-'))
   for (const name of ['run', 'log', 'mon', 'osd', 'rgw']) await mkdir(join(folder, name))
@@ -92,9 +93,9 @@ export const startRadosgw = async (): Promise<Radosgw> => {
   const env = { ...process.env, CEPH_CONF: conf, CEPH_ARGS: '' }
   const once = (file: string, ...args: string[]) => execa(file, args, { env, stdin: 'ignore', timeout: 60_000 })
   const running: ChildProcess[] = []
-  const start = (file: string, ...args: string[]): void => {
+  const start = (file: string, args: readonly string[], more: Readonly<Record<string, string>> = {}): void => {
     const log = openSync(join(folder, 'log', `${file}.out`), 'a')
-    running.push(spawn(file, args, { env, stdio: ['ignore', log, log] }))
+    running.push(spawn(file, args, { env: { ...env, ...more }, stdio: ['ignore', log, log] }))
   }
   const stop = async (): Promise<void> => {
     // What it holds is memory: there is nothing to save.
@@ -129,18 +130,18 @@ export const startRadosgw = async (): Promise<Radosgw> => {
       map,
     )
     await once('ceph-mon', '-i', 'a', '--mkfs', '--monmap', map)
-    start('ceph-mon', '-f', '-i', 'a')
+    start('ceph-mon', ['-f', '-i', 'a'])
     const osd = randomUUID()
     await once('ceph', '--connect-timeout', '20', 'osd', 'new', osd)
     await once('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', osd)
-    start('ceph-osd', '-f', '-i', '0')
+    start('ceph-osd', ['-f', '-i', '0'])
     const addUser = async (uid: string, keys: { accessKey: string; secretKey: string }): Promise<typeof keys> => {
       const given = [`--access-key=${keys.accessKey}`, `--secret-key=${keys.secretKey}`]
       await once('radosgw-admin', 'user', 'create', `--uid=${uid}`, `--display-name=${uid}`, ...given)
       return keys
     }
     await addUser('demo', { accessKey, secretKey })
-    start('radosgw', '-f', '-n', 'client.rgw')
+    start('radosgw', ['-f', '-n', 'client.rgw'], ofGateway)
     const endpoint = `http://127.0.0.1:${String(ports.gateway)}`
     await until('the gateway answers', () =>
       fetch(endpoint).then(

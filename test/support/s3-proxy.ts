@@ -80,6 +80,8 @@ export interface S3Proxy {
   firing(number?: number): Promise<void>
   /** Lets go on what is held. */
   release(): void
+  /** Whether every fault of the plan has come to pass. */
+  haveAllFired(): boolean
   /** Fails the test when a fault of the plan has not come to pass: it has shown nothing then. */
   expectAllFired(): void
   close(): Promise<void>
@@ -190,6 +192,7 @@ export const startS3Proxy = async (upstreamEndpoint: string): Promise<S3Proxy> =
     release: () => {
       released.resolve(undefined)
     },
+    haveAllFired: () => planned.every(({ fired }) => fired > 0),
     expectAllFired: () => {
       expect(planned.filter((plan) => plan.fired === 0).map(({ kind, nth, fault }) => ({ kind, nth, fault }))).toEqual(
         [],

@@ -34,6 +34,8 @@ export interface Smtp {
   readonly port: number
   readonly taken: readonly Taken[]
   readonly logins: readonly string[]
+  /** How many clients have come. */
+  readonly connections: () => number
   /** PEM file of the authority of its certificate. */
   readonly caFile: string
 }
@@ -66,7 +68,12 @@ export const newSmtp = async (options: SmtpOptions = {}): Promise<Smtp> => {
   const taken: Taken[] = []
   const logins: string[] = []
   const { key, cert, caFile } = tls === undefined ? { key: '', cert: '', caFile: '' } : await certificate()
+  let connections = 0
   const settings: SMTPServerOptions = {
+    onConnect: (_session, done) => {
+      connections += 1
+      done()
+    },
     secure: tls === 'implicit',
     ...(tls === undefined ? { hideSTARTTLS: true } : { key, cert }),
     authOptional: login === undefined,
@@ -120,7 +127,7 @@ export const newSmtp = async (options: SmtpOptions = {}): Promise<Smtp> => {
         })
       }),
   )
-  return { port, taken, logins, caFile }
+  return { port, taken, logins, connections: () => connections, caFile }
 }
 
 /** Takes connections and never says a word. */

@@ -8,6 +8,8 @@ export interface Proxy {
   holdAt(text: string): Held
   /** Nothing moves any more, in either direction, on any connection; none is closed. */
   freeze(): void
+  /** Every connection is cut, and each new one as soon as it is there. */
+  cut(): void
 }
 
 export interface Held {
@@ -19,6 +21,7 @@ export interface Held {
 export const startProxy = async (serverPort: number): Promise<Proxy> => {
   const sockets = new Set<Socket>()
   let isFrozen = false
+  let isCut = false
   let wanted: { readonly text: string; readonly seen: () => void; readonly released: Promise<void> } | undefined
 
   const pass = (from: Socket, to: Socket): void => {
@@ -50,6 +53,10 @@ export const startProxy = async (serverPort: number): Promise<Proxy> => {
   }
 
   const server = createServer((client) => {
+    if (isCut) {
+      client.resetAndDestroy()
+      return
+    }
     const upstream = connect(serverPort, '127.0.0.1')
     for (const socket of [client, upstream]) sockets.add(socket)
     if (isFrozen) for (const socket of [client, upstream]) socket.pause()
@@ -83,6 +90,10 @@ export const startProxy = async (serverPort: number): Promise<Proxy> => {
     freeze: () => {
       isFrozen = true
       for (const socket of sockets) socket.pause()
+    },
+    cut: () => {
+      isCut = true
+      for (const socket of sockets) socket.resetAndDestroy()
     },
   }
 }

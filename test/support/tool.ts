@@ -19,9 +19,16 @@ export type Environment = Readonly<Record<string, string>>
 
 const minimalPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** Starts the program; the caller waits, kills or watches. Its environment is what is given here and a PATH. */
-export const startTool = (args: readonly string[], environment: Environment) =>
-  execa(toolPath, args, {
+/**
+ * Starts the program, `by` another one where that is given; the caller waits, kills or watches. Its environment is what is
+ * given here and a PATH.
+ */
+export const startTool = (
+  args: readonly string[],
+  environment: Environment,
+  [file, ...words]: readonly [string, ...string[]] = [toolPath],
+) =>
+  execa(file, [...words, ...args], {
     env: { PATH: minimalPath, ...environment },
     extendEnv: false,
     reject: false,

@@ -59,6 +59,12 @@ export const withClient = async <T>(
   }
 }
 
+/**
+ * After so long a silence the system asks whether the other side is still there: without it, an answer that a network has lost would be
+ * waited for until the unit's time is up. A server that is there and does not answer is waited for.
+ */
+const silenceMs = 30_000
+
 /** How long the server may take to close a connection. */
 const farewellMs = 2000
 
@@ -80,6 +86,7 @@ const connect = async (
       options: settingsAsOptions,
       connectionTimeoutMillis: 10_000,
       keepAlive: true,
+      keepAliveInitialDelayMillis: silenceMs,
       stream: newSocket,
     })
     // A connection cut while idle is noticed by the next query, or by whoever listens; unheard it would end the process.
@@ -245,6 +252,11 @@ export const connectionString = (target: PostgresTarget, options: SessionOptions
     ['sslkey', target.sslKey],
     ['application_name', options.applicationName],
     ['connect_timeout', '10'],
+    // As for our own sessions; and what was sent must be taken within twice that (libpq, "Parameter Key Words").
+    ['keepalives_idle', String(silenceMs / 1000)],
+    ['keepalives_interval', '5'],
+    ['keepalives_count', '3'],
+    ['tcp_user_timeout', String(2 * silenceMs)],
     ['options', settingsAsOptions],
   ]
   return parts

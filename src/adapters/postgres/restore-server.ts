@@ -103,11 +103,18 @@ export const restoreServer = (
     // Cleaning up goes on when all else was stopped.
     drop: (database) =>
       withClient(target, maintenance, async (client) => {
+        await client.query(dropPatience)
         // A psql that was just ended may still have its session there.
         await client.query(`DROP DATABASE IF EXISTS ${quoted(database)} WITH (FORCE)`)
       }),
   }
 }
+
+/**
+ * To drop a database the server waits until each of its sessions, of whatever database, has taken note; one that is stuck in
+ * sending to a client that does not read never does (seen with PostgreSQL 15). What is then left is removed by the next one.
+ */
+export const dropPatience = `SET statement_timeout = '30s'`
 
 /** What a backup lacks is the right to read; a restore lacks others. */
 const forRestoring = async <T>(work: () => Promise<T>): Promise<T> => {

@@ -40,6 +40,11 @@ export const translate = (caught: unknown, { endpoint, region, bucket }: Bucket)
         ...more,
         hint: 'Check S3_ACCESS_KEY; was the key removed, or does it belong to another provider?',
       })
+    case 'ExpiredToken':
+      return new Fault('credentials', `The access key has expired, says ${endpoint}.`, {
+        ...more,
+        hint: 'S3_ACCESS_KEY and S3_SECRET_KEY must be of a key that lasts: a temporary one ends in the middle of some night.',
+      })
     case 'SignatureDoesNotMatch':
       return new Fault('credentials', `The secret key does not belong to the access key, says ${endpoint}.`, {
         ...more,

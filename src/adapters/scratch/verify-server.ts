@@ -7,6 +7,7 @@ import type { ScratchPlace } from '../../ports/drill.ts'
 import { withClient } from '../postgres/connect.ts'
 import { postgresDatabase } from '../postgres/database.ts'
 import { quoted } from '../postgres/sql.ts'
+import { dropPatience } from '../postgres/restore-server.ts'
 import { openScratchServer, prefixFor, scratchName, type ScratchRoles, type ScratchTools } from './server.ts'
 
 /**
@@ -45,6 +46,7 @@ const sweep = async (
   { applicationName, stop, journal }: ScratchTools,
 ): Promise<void> => {
   await withClient(target, { applicationName, signal: stop }, async (client) => {
+    await client.query(dropPatience)
     const found = async (sql: string): Promise<string[]> =>
       (await client.query<{ name: string }>(sql, [prefix])).rows.map(({ name }) => name)
     const remove = async (what: string, name: string, sql: string): Promise<void> => {

@@ -1,0 +1,190 @@
+import type { Harm } from '../../support/faulty-programs.ts'
+import { midStream } from '../../support/faults.ts'
+import { allMeet, told, type Command, type PlannedFault, type Told } from './plan.ts'
+
+/** What a program that we start can do. The dump has 8 MB: tables `respondents` and `users`, an index `last_of_all`. */
+export interface ProgramStrike {
+  readonly program: 'pg_dump' | 'psql' | 'age' | 'igzip'
+  readonly harm: Harm
+}
+type Then = Harm['then']
+type ProgramFault = PlannedFault<ProgramStrike>
+
+const again = 'worth trying again'
+/** A program that moves nothing is waited for as long as BACKUP_STALL_SECONDS says. */
+const stalled = told(75, 'Nothing has moved for 3 s', 'BACKUP_STALL_SECONDS')
+
+const opening: readonly Command[] = ['restore', 'verify', 'verify --depth archive']
+
+const ofDump = (
+  what: string,
+  section: 'pre-data' | 'data' | 'post-data',
+  at: Harm['at'],
+  then: Then,
+  run: Told,
+  verify: Told = run,
+): ProgramFault => ({
+  name: `pg_dump ${what}`,
+  strike: { program: 'pg_dump', harm: { call: `--section=${section}`, stream: 'output', at, then } },
+  met: { run, verify },
+})
+
+const trailer = { text: '-- PostgreSQL database dump complete' }
+const killed = told(75, 'pg_dump failed (killed by SIGKILL)', again)
+const failed = told(75, 'pg_dump failed (exit status 1)', again)
+const truncated = (section: string): Told =>
+  told(75, `pg_dump ended without its trailer in the section ${section}`, again)
+
+const dump: readonly ProgramFault[] = [
+  ofDump('is killed before its first byte', 'pre-data', { bytes: 0 }, 'kill', killed),
+  ofDump('is killed in mid-stream', 'data', midStream, 'kill', killed),
+  ofDump('is killed when all of the data has passed', 'data', 'end', 'kill', killed),
+  ofDump('is killed in the last section', 'post-data', { text: 'CREATE INDEX' }, 'kill', killed),
+  ofDump('exits 1 after the last byte of the data', 'data', 'end', { exit: 1 }, failed),
+  ofDump('exits 1 after the very last byte, its trailer already out', 'post-data', 'end', { exit: 1 }, failed),
+  ofDump('exits 0 in the middle of a row', 'data', midStream, { exit: 0 }, truncated('data')),
+  ofDump('exits 0 between two tables', 'data', { text: 'COPY public.users' }, { exit: 0 }, truncated('data')),
+  ofDump('exits 0 without a byte', 'data', { bytes: 0 }, { exit: 0 }, truncated('data')),
+  ofDump('exits 0 without its trailer', 'pre-data', trailer, { exit: 0 }, truncated('pre-data')),
+  ofDump('exits 0 without its very last trailer', 'post-data', trailer, { exit: 0 }, truncated('post-data')),
+  ofDump('hangs', 'data', midStream, 'hang', stalled),
+  ofDump('hangs, and does not hear SIGTERM', 'data', midStream, 'hang, deaf to SIGTERM', stalled),
+  ofDump(
+    'ends well and leaves out one row of a key table',
+    'data',
+    midStream,
+    'leave out a row',
+    told(75, /\brespondents\W*: 39999 rows in the dump, 40000 in the database/, again),
+    told(65, 'RED', 'public.respondents: 39999 rows restored, 40000 in the archive'),
+  ),
+  ofDump(
+    'ends well and writes garbage between its rows',
+    'data',
+    midStream,
+    'write garbage',
+    told(75, /\brespondents\W*: \d+ rows in the dump, 40000 in the database/, again),
+    told(65, 'RED', 'public.respondents'),
+  ),
+]
+
+/** Nothing of it is there: psql loads in one transaction, or into a database of its own. */
+const unchanged = 'Nothing was changed.'
+const ofLoad = (
+  what: string,
+  stream: Harm['stream'],
+  at: Harm['at'],
+  then: Then,
+  restore: Told,
+  verify: Told = restore,
+): ProgramFault => ({
+  name: `psql ${what}`,
+  strike: { program: 'psql', harm: { call: '--file=-', stream, at, then } },
+  met: { restore, verify },
+})
+
+const load: readonly ProgramFault[] = [
+  ofLoad('is killed in mid-stream', 'input', midStream, 'kill', told(75, 'psql failed (killed by SIGKILL)', unchanged)),
+  ofLoad(
+    'is killed when all has passed',
+    'output',
+    'end',
+    'kill',
+    told(75, 'psql failed (killed by SIGKILL)', unchanged),
+  ),
+  ofLoad(
+    'exits 3 when all has passed',
+    'output',
+    'end',
+    { exit: 3 },
+    told(75, 'psql failed (exit status 3)', unchanged),
+  ),
+  ofLoad('exits 0 in mid-stream', 'input', midStream, { exit: 0 }, told(75, 'psql failed', unchanged)),
+  ofLoad(
+    'ends well and has not read to the end',
+    'input',
+    midStream,
+    'stop reading',
+    told(75, 'psql failed', unchanged),
+  ),
+  ofLoad('hangs', 'input', midStream, 'hang', stalled),
+  ofLoad(
+    'loads one row too few',
+    'input',
+    midStream,
+    'leave out a row',
+    told(65, '39999', 'public.respondents'),
+    told(65, 'RED', 'public.respondents: 39999 rows restored, 40000 in the archive'),
+  ),
+  ofLoad('is given garbage between the rows', 'input', midStream, 'write garbage', told(75, 'psql failed', unchanged)),
+]
+
+const ofProgram = (
+  program: 'age' | 'igzip',
+  call: string,
+  those: readonly Command[],
+  what: string,
+  harm: Omit<Harm, 'call'>,
+  end: Told,
+): ProgramFault => ({
+  name: `${program}, ${call === '--recipient' || call === '-1' ? 'sealing' : 'opening'}, ${what}`,
+  strike: { program, harm: { call, ...harm } },
+  met: allMeet(those, end),
+})
+
+const middle = { bytes: 1_000_000 } as const
+const lastStatement = { text: 'CREATE INDEX last_of_all' }
+
+const sealing: readonly ProgramFault[] = (['age', 'igzip'] as const).flatMap((program) => {
+  const call = program === 'age' ? '--recipient' : '-1'
+  const of = (what: string, harm: Omit<Harm, 'call'>, end: Told) => ofProgram(program, call, ['run'], what, harm, end)
+  const output = { stream: 'output', at: middle } as const
+  const says = (how: string): Told =>
+    told(75, program === 'age' ? `age failed: it ended with ${how}` : `igzip failed (${how})`, again)
+  return [
+    of('is killed', { ...output, then: 'kill' }, says('SIGKILL')),
+    of('exits 1', { ...output, then: { exit: 1 } }, says('exit status 1')),
+    of('exits 1 after its last byte', { ...output, at: 'end', then: { exit: 1 } }, says('exit status 1')),
+    of('exits 0 in mid-stream', { ...output, then: { exit: 0 } }, told(75, `${program} failed`, again)),
+    of('hangs', { ...output, then: 'hang' }, stalled),
+    // What igzip writes is only read by a drill: gzip tells nothing of the length that it has. age's has one.
+    ...(program === 'age' ? [of('writes garbage', { ...output, then: 'write garbage' }, told(75, 'age', again))] : []),
+  ]
+})
+
+const notReadByIgzip: readonly ProgramFault[] = [
+  ofProgram(
+    'igzip',
+    '-1',
+    ['run'],
+    'ends well and has not read to the end',
+    { stream: 'input', at: midStream, then: 'stop reading' },
+    told(75, 'igzip failed', again),
+  ),
+  ofProgram(
+    'igzip',
+    '-1',
+    ['run'],
+    'ends well and has not read the last statement',
+    { stream: 'input', at: lastStatement, then: 'stop reading' },
+    told(75, 'igzip', again),
+  ),
+]
+
+const unsealing: readonly ProgramFault[] = (['age', 'igzip'] as const).flatMap((program) => {
+  const call = program === 'age' ? '--decrypt' : '-d'
+  const of = (what: string, harm: Omit<Harm, 'call'>, end: Told) => ofProgram(program, call, opening, what, harm, end)
+  const output = { stream: 'output', at: middle } as const
+  const says = (how: string): Told =>
+    told(75, program === 'age' ? `age failed: it ended with ${how}` : `igzip failed (${how})`, again)
+  const damaged = told(65, 'damaged', 'Fetch another backup: oslrs-backup list')
+  return [
+    of('is killed', { ...output, then: 'kill' }, says('SIGKILL')),
+    of('exits 1', { ...output, then: { exit: 1 } }, says('exit status 1')),
+    of('exits 1 after its last byte', { ...output, at: 'end', then: { exit: 1 } }, says('exit status 1')),
+    of('exits 0 in mid-stream', { ...output, then: { exit: 0 } }, told(75, `${program} failed`, again)),
+    of('hangs', { ...output, then: 'hang' }, stalled),
+    of('writes garbage', { ...output, then: 'write garbage' }, damaged),
+  ]
+})
+
+export const programFaults: readonly ProgramFault[] = [...dump, ...load, ...sealing, ...notReadByIgzip, ...unsealing]
