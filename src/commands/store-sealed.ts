@@ -57,6 +57,8 @@ export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored
     // Counting a large table takes as long as it takes, and moves no bytes.
     stall.pause()
     requireSameRows(plain.tables, job.snapshot.tables, (await counting).counts)
+    // From here on it is for the programs to come to their end.
+    stall.moved()
   }
   try {
     const sealed = seal(wholeDump(), ctx.programs, job.gzip, ctx.recipients, flow)

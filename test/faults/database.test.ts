@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { withClient } from '../../src/adapters/postgres/connect.ts'
+import { parsePostgresUrl } from '../../src/config/postgres-url.ts'
 import type { Manifest } from '../../src/domain/manifest.ts'
 import {
   backedUpSite,
@@ -102,3 +105,33 @@ describe('the connection is cut in mid-stream', () => {
     await expectSound(site)
   })
 })
+
+test('a session asks for the signs of life by which each side notices that a network has swallowed the other', async () => {
+  const target = parsePostgresUrl(url)
+  if (typeof target === 'string') throw new Error(target)
+  const [settings, sockets, ourPort] = await withClient(
+    target,
+    { applicationName: 'oslrs-backup test' },
+    async (client) => [
+      await client.query<object>(
+        `SELECT current_setting('tcp_keepalives_idle') AS idle, current_setting('tcp_keepalives_interval') AS interval,
+                current_setting('tcp_keepalives_count') AS count`,
+      ),
+      await readFile('/proc/net/tcp', 'utf8'),
+      (client as unknown as { connection: { stream: Socket } }).connection.stream.localPort,
+    ],
+  )
+  // Of the server's side; and ours, as proc(5) tells: timer 2 is that of keep-alives, in hundredths of a second.
+  expect(settings.rows).toEqual([{ idle: '60', interval: '10', count: '6' }])
+  const ours = sockets.split('\n').find((line) =>
+    line
+      .trim()
+      .split(/\s+/)[1]
+      ?.endsWith(`:${portInHex(ourPort)}`),
+  )
+  const [timer, left = ''] = (ours?.trim().split(/\s+/)[5] ?? '').split(':')
+  expect(timer).toBe('02')
+  expect(parseInt(left, 16)).toBeLessThanOrEqual(3000)
+})
+
+const portInHex = (port = 0): string => port.toString(16).toUpperCase().padStart(4, '0')

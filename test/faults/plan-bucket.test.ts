@@ -6,6 +6,7 @@ import { keptSite } from '../support/drills.ts'
 import { playPlan } from '../support/plan-stage.ts'
 import { strikeBucket } from '../support/strikes.ts'
 import { bucketFaults } from './plan/bucket.ts'
+import { commands } from './plan/plan.ts'
 
 const ground = standOnBuckets()
 let furnished: BucketSite
@@ -19,6 +20,7 @@ beforeAll(async () => {
 playPlan(
   'bucket',
   bucketFaults,
+  commands,
   () => bucketStage(ground().buckets, furnished),
   (strike, command, { start }) => {
     const { small, large, proxy } = ground()

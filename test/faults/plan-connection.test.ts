@@ -1,6 +1,6 @@
 import { inject } from 'vitest'
 import { flowingDatabase } from '../support/faults.ts'
-import { folderStage, furnishedSite, playPlan, type Stage } from '../support/plan-stage.ts'
+import { folderCommands, folderStage, furnishedSite, playPlan, type Stage } from '../support/plan-stage.ts'
 import { freePort } from '../support/postgres.ts'
 import { strikeConnection } from '../support/strikes.ts'
 import { startProxy, type Proxy } from '../support/tcp-proxy.ts'
@@ -12,6 +12,7 @@ const ways = new WeakMap<Stage, Proxy>()
 playPlan(
   'connection',
   connectionFaults,
+  folderCommands,
   async (strike) => {
     if (strike === 'refused') return folderStage(furnished(), await freePort())
     const proxy = await startProxy(inject('pgPort'))

@@ -1,5 +1,5 @@
 import { flowingDatabase } from '../support/faults.ts'
-import { folderStage, furnishedSite, playPlan } from '../support/plan-stage.ts'
+import { folderCommands, folderStage, furnishedSite, playPlan } from '../support/plan-stage.ts'
 import { strikeMachine } from '../support/strikes.ts'
 import { machineFaults } from './plan/machine.ts'
 
@@ -10,6 +10,7 @@ const furnished = furnishedSite(flowingDatabase)
 playPlan(
   'machine',
   machineFaults,
+  folderCommands,
   () => folderStage(furnished()),
   (strike, command, { site, start }) => strikeMachine(strike, site, (more) => start(command, more)),
 )

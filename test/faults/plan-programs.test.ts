@@ -1,5 +1,5 @@
 import { flowingDatabase } from '../support/faults.ts'
-import { folderStage, furnishedSite, playPlan } from '../support/plan-stage.ts'
+import { folderCommands, folderStage, furnishedSite, playPlan } from '../support/plan-stage.ts'
 import { strikeProgram } from '../support/strikes.ts'
 import { programFaults } from './plan/programs.ts'
 
@@ -8,6 +8,7 @@ const furnished = furnishedSite(flowingDatabase)
 playPlan(
   'programs',
   programFaults,
+  folderCommands,
   () => folderStage(furnished()),
   (strike, command, { site, start }) => strikeProgram(strike, site, (more) => start(command, more)),
 )

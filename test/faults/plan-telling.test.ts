@@ -1,4 +1,4 @@
-import { folderStage, furnishedSite, playPlan } from '../support/plan-stage.ts'
+import { folderCommands, folderStage, furnishedSite, playPlan } from '../support/plan-stage.ts'
 import { newDatabase } from '../support/postgres.ts'
 import { strikeTelling } from '../support/strikes.ts'
 import { tellingFaults } from './plan/telling.ts'
@@ -8,6 +8,7 @@ const furnished = furnishedSite((port) => newDatabase(port, { sql: 'CREATE TABLE
 playPlan(
   'telling',
   tellingFaults,
+  folderCommands,
   () => folderStage(furnished()),
   (strike, command, { start }) => strikeTelling(strike, (more) => start(command, more)),
 )

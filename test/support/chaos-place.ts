@@ -6,7 +6,7 @@ import { machineFaults } from '../faults/plan/machine.ts'
 import type { Attempted, PlannedFault, Told } from '../faults/plan/plan.ts'
 import { programFaults, type ProgramStrike } from '../faults/plan/programs.ts'
 import { expectSoundBucket, newBucketSite, startBuckets } from './buckets.ts'
-import type { startAt } from './faults.ts'
+import { sessionsEnd, type startAt } from './faults.ts'
 import { runningClock } from './other-days.ts'
 import { freePort, urlOf } from './postgres.ts'
 import { startRadosgw } from './radosgw.ts'
@@ -57,7 +57,13 @@ const wherever = (serverPort: number, database: string): readonly ChaosFault[] =
   ...metByRun(connectionFaults, async (strike, { run }) => {
     const proxy = strike === 'refused' ? undefined : await startProxy(serverPort)
     const port = proxy?.port ?? (await freePort())
-    return strikeConnection(strike, proxy, (more) => run({ DATABASE_URL: urlOf(port, database), ...more }))
+    const attempted = await strikeConnection(strike, proxy, (more) =>
+      run({ DATABASE_URL: urlOf(port, database), ...more }),
+    )
+    // The server has noticed, and has ended what it could not reach any more; until then the lock is held.
+    proxy?.cut()
+    await sessionsEnd(urlOf(serverPort, database))
+    return attempted
   }),
 ]
 

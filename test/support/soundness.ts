@@ -38,8 +38,11 @@ export const expectSoundHoldings = async (
   expect(complete).toEqual(expect.arrayContaining([...before]))
   expect(complete).toHaveLength(manifestKeys.length)
   if (complete.length > 0) {
-    const { exitCode, document } = await runToolJson(['verify', '--all', '--depth', 'archive'], withIdentity(site))
-    expect(exitCode).toBe(0)
+    const { exitCode, stdout, stderr, document } = await runToolJson(
+      ['verify', '--all', '--depth', 'archive'],
+      withIdentity(site),
+    )
+    expect(exitCode, stderr + stdout).toBe(0)
     expect((document as Verified).backups.every((backup) => backup.ok)).toBe(true)
   }
 }

@@ -45,7 +45,7 @@ export const strikeConnection = async (
   proxy: Proxy | undefined,
   start: Start,
 ): Promise<Attempted> => {
-  if (strike === 'refused' || proxy === undefined) return { ended: await endOf(start()), hasFired: true }
+  if (strike === 'refused' || proxy === undefined) return { ended: await endOf(start()), hasFired: undefined }
   const state = { hasFired: false }
   void proxy.holdAt(strike.at).holding.then(() => {
     state.hasFired = true
@@ -59,11 +59,11 @@ export const strikeMachine = async (strike: MachineStrike, site: Site, start: St
   if ('disk' in strike) {
     const mend = await spoil(strike.disk === 'store' ? site.store : site.state, strike.is)
     const ended = await endOf(start()).finally(mend)
-    return { ended, hasFired: true }
+    return { ended, hasFired: undefined }
   }
   if ('clockDays' in strike) {
     const more = asAt(new Date(Date.now() + strike.clockDays * 86_400_000))
-    return { ended: await endOf(start(more)), hasFired: true }
+    return { ended: await endOf(start(more)), hasFired: undefined }
   }
   const group = await memoryGroup(strike.memoryBytes)
   const running = start()
@@ -112,7 +112,7 @@ export const strikeTelling = async ({ mail, ping }: TellingStrike, start: Start)
     if (does === 'down') return freePort()
     if (does === 'mute') return newMute()
     const { port, connections } = await newSmtp(does)
-    asked.push(() => connections() > 0)
+    if (mail !== undefined) asked.push(() => connections() > 0)
     return port
   }
   const pingPort = async (does: 'down' | 'mute' | 500): Promise<number> => {
@@ -129,5 +129,5 @@ export const strikeTelling = async ({ mail, ping }: TellingStrike, start: Start)
     ...(ping === undefined ? {} : { HEALTHCHECK_URL: `http://127.0.0.1:${String(await pingPort(ping))}/uuid` }),
   }
   const ended = await endOf(start(environment))
-  return { ended, hasFired: asked.every((was) => was()) }
+  return { ended, hasFired: asked.length === 0 ? undefined : asked.every((was) => was()) }
 }

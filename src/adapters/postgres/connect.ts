@@ -22,7 +22,16 @@ export const sessionSettings: Readonly<Record<string, string>> = {
   bytea_output: 'hex',
   standard_conforming_strings: 'on',
 }
-const settingsAsOptions = Object.entries(sessionSettings)
+/**
+ * How soon the server notices that we are gone where a network has swallowed us: within two minutes, not two hours. Until then it
+ * keeps our locks, and the next attempt would find them held. (On a socket of the host they read as zero.)
+ */
+const serverNotices: Readonly<Record<string, string>> = {
+  tcp_keepalives_idle: '60',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '6',
+}
+const settingsAsOptions = Object.entries({ ...sessionSettings, ...serverNotices })
   .map(([name, value]) => `-c ${name}=${value}`)
   .join(' ')
 

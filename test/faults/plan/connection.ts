@@ -1,4 +1,4 @@
-import { allMeet, told, type Command, type PlannedFault, type Told } from './plan.ts'
+import { allMeet, survived, told, type Command, type PlannedFault, type Told } from './plan.ts'
 
 /** What the way to PostgreSQL can do, bound to a text that a client sends; `refused`: no server is there at all. */
 export type ConnectionStrike = { readonly at: string; readonly then: 'cut' | 'freeze' } | 'refused'
@@ -20,27 +20,27 @@ export const connectionFaults: readonly ConnectionFault[] = [
   {
     name: 'the way to the server is cut at the first word',
     strike: at('client_encoding'),
-    met: allMeet(withServer, refused),
+    met: { ...allMeet(withServer, refused), list: survived },
   },
   {
     name: 'the way to the server is cut when the lock is asked for',
     strike: at('pg_try_advisory_lock'),
-    met: { run: ourSession, verify: ourSession },
+    met: allMeet(withServer, ourSession),
   },
   {
     name: 'the way to the server is cut when the snapshot is exported',
     strike: at('pg_export_snapshot'),
-    met: { run: ourSession },
+    met: { run: ourSession, verify: leaving(ourSession) },
   },
   {
     name: 'the way to the server is cut when pg_dump takes the snapshot',
     strike: at('SET TRANSACTION SNAPSHOT'),
-    met: { run: ourSession },
+    met: { run: ourSession, verify: leaving(ourSession) },
   },
   {
-    name: 'the way to the server is cut when a table is dumped',
+    name: 'the way to the server is cut when a table is dumped, or loaded',
     strike: at('COPY public.respondents'),
-    met: { run: ourSession },
+    met: { run: ourSession, restore: leaving(ourSession), verify: leaving(ourSession) },
   },
   {
     name: 'the way to the server is cut when a database is made',
@@ -48,26 +48,23 @@ export const connectionFaults: readonly ConnectionFault[] = [
     met: { restore: leaving(ourSession), verify: leaving(ourSession) },
   },
   {
-    name: 'the way to the server is cut when a table is loaded',
-    strike: at('COPY public.users'),
-    met: { restore: leaving(ourSession), verify: leaving(ourSession) },
-  },
-  {
     name: 'the server is a black hole from the first word on',
     strike: at('client_encoding', 'freeze'),
-    met: allMeet(withServer, silent),
+    met: { ...allMeet(withServer, silent), list: survived },
     isSlow: true,
   },
   {
     name: 'the server is a black hole when pg_dump takes the snapshot',
     strike: at('SET TRANSACTION SNAPSHOT', 'freeze'),
     met: { run: stalled },
+    waitedFor: ['verify'],
     isSlow: true,
   },
   {
-    name: 'the server is a black hole when a table is dumped',
+    name: 'the server is a black hole when a table is dumped, or loaded',
     strike: at('COPY public.respondents', 'freeze'),
     met: { run: stalled },
+    waitedFor: ['restore', 'verify'],
     isSlow: true,
   },
   // One that takes a question of ours and is silent for ever is waited for until the unit's time is up (systemd/): it may

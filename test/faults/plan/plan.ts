@@ -3,7 +3,7 @@ import type { Ended } from '../../support/tool.ts'
 /**
  * The faults that are planned, as data: what happens, at which event, and what each command that meets it comes to. A file
  * here for each way that a fault comes by; ../plan-*.test.ts make them happen. What is not said to be met by a command is not
- * met by it: FAULTS=all plays those as well, and they must come to nothing.
+ * met by it: FAULTS='and none besides' plays those as well, and they must come to nothing.
  */
 export const commands = [
   'run',
@@ -37,6 +37,8 @@ export interface PlannedFault<Strike> {
   readonly name: string
   readonly strike: Strike
   readonly met: Met
+  /** These meet it too, and wait for as long as it takes: nobody can tell it from hard work. Not played. */
+  readonly waitedFor?: readonly Command[]
   /** It takes so long that only FAULTS=all plays it. */
   readonly isSlow?: true
 }
@@ -44,8 +46,8 @@ export type Met = Readonly<Partial<Record<Command, Told>>>
 
 export interface Attempted {
   readonly ended: Ended
-  /** Whether the fault has come to pass. */
-  readonly hasFired: boolean
+  /** Whether the fault has come to pass; undefined: it shows in nothing but how the command ends. */
+  readonly hasFired: boolean | undefined
 }
 
 /** It is met, and nothing comes of it. */

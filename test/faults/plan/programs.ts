@@ -145,6 +145,7 @@ const sealing: readonly ProgramFault[] = (['age', 'igzip'] as const).flatMap((pr
     of('exits 1', { ...output, then: { exit: 1 } }, says('exit status 1')),
     of('exits 1 after its last byte', { ...output, at: 'end', then: { exit: 1 } }, says('exit status 1')),
     of('exits 0 in mid-stream', { ...output, then: { exit: 0 } }, told(75, `${program} failed`, again)),
+    of('hangs after its last byte', { ...output, at: 'end', then: 'hang' }, stalled),
     of('hangs', { ...output, then: 'hang' }, stalled),
     // What igzip writes is only read by a drill: gzip tells nothing of the length that it has. age's has one.
     ...(program === 'age' ? [of('writes garbage', { ...output, then: 'write garbage' }, told(75, 'age', again))] : []),
