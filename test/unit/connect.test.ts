@@ -113,7 +113,13 @@ describe('a connection string for libpq', () => {
 
   test('sets what makes text and digests mean the same everywhere', () => {
     expect(connectionString(target, { applicationName: 'x' })).toContain(
-      "options='-c TimeZone=UTC -c bytea_output=hex -c standard_conforming_strings=on'",
+      "options='-c TimeZone=UTC -c bytea_output=hex -c standard_conforming_strings=on ",
     )
+  })
+
+  test('lets both sides notice that the other is gone', () => {
+    const text = connectionString(target, { applicationName: 'x' })
+    expect(text).toContain("-c tcp_keepalives_idle=60 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=6'")
+    expect(text).toContain("keepalives_idle='30' keepalives_interval='5' keepalives_count='3' tcp_user_timeout='60000'")
   })
 })
