@@ -83,9 +83,25 @@ export class Fault extends Error {
   }
 }
 
-/** Any thrown thing as a Fault. A foreign error that reached this point is a fault in the program itself. */
+/** What the system has too little of, whoever asks for it (errno(3)), and how to give more. */
+export const scarce: Readonly<Record<string, string>> = {
+  EMFILE: 'this process may open no more files. In the unit: LimitNOFILE=; in a shell: ulimit -n',
+  ENFILE: 'the machine may open no more files: sysctl fs.file-nr',
+  EAGAIN: 'this user may have no more processes. In the unit: TasksMax=; in a shell: ulimit -u',
+  ENOMEM: 'the machine has no memory left for it: free -m',
+}
+
+/**
+ * Any thrown thing as a Fault. A foreign error that reached this point is a fault in the program itself, but where it had no
+ * file left to open, which may be met anywhere.
+ */
 export const asFault = (thrown: unknown): Fault => {
   if (thrown instanceof Fault) return thrown
+  if (isErrno(thrown, 'EMFILE', 'ENFILE'))
+    return new Fault('unexpected', `No more files may be opened (${thrown.code ?? ''}).`, {
+      hint: `It is worth trying again; if it stays: ${scarce[thrown.code ?? ''] ?? ''}`,
+      cause: thrown,
+    })
   const name = thrown instanceof Error ? thrown.name : typeof thrown
   return new Fault('unexpected', `Something happened that this program does not know (${name}).`, {
     hint: 'Run it again with --verbose, and report what it prints.',

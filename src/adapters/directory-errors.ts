@@ -37,11 +37,6 @@ export const translate = (root: string, thrown: unknown): unknown => {
       ...more,
       hint: 'In the unit: LimitFSIZE=; in a shell: ulimit -f; or the file system allows none so large.',
     })
-  if (isErrno(thrown, 'EMFILE', 'ENFILE'))
-    return new Fault('storage-failed', `No more files may be opened, so the store in ${root} could not be used.`, {
-      ...more,
-      hint: 'In the unit: LimitNOFILE=; in a shell: ulimit -n; of the whole machine: sysctl fs.file-nr',
-    })
   if (isErrno(thrown, 'EIO', 'EBUSY', 'ESTALE'))
     return new Fault('storage-failed', `The store in ${root} failed (${thrown.code ?? ''}).`, {
       ...more,

@@ -2,7 +2,7 @@ import type { execa } from 'execa'
 import { getDefaultHighWaterMark, setDefaultHighWaterMark } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
-import { asFault, Fault } from '../errors.ts'
+import { asFault, Fault, scarce } from '../errors.ts'
 import type { Bytes, Flow } from '../ports.ts'
 import { stopped } from './flow.ts'
 
@@ -122,14 +122,6 @@ const readTooLittle = (end: ProgramEnd): ProgramEnd => ({
   ...end,
   stderr: end.stderr === '' ? 'it stopped reading before the end of its input' : end.stderr,
 })
-
-/** What system limits say no to, where one says no to a new process (fork(2), execve(2)). */
-const scarce: Readonly<Record<string, string>> = {
-  EMFILE: 'this process may open no more files. In the unit: LimitNOFILE=; in a shell: ulimit -n',
-  ENFILE: 'the machine may open no more files: sysctl fs.file-nr',
-  EAGAIN: 'this user may have no more processes. In the unit: TasksMax=; in a shell: ulimit -u',
-  ENOMEM: 'the machine has no memory left for it: free -m',
-}
 
 /** Why a program was never started. */
 const notBegun = (file: string, { code = 'unknown' }: { readonly code?: string | undefined }): Fault =>

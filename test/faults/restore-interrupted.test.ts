@@ -1,9 +1,10 @@
+import { execa } from 'execa'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { endOf, expectFault, flowingDatabase, midStream, runAt, send, sessionsEnd, startAt } from '../support/faults.ts'
 import { eventually, harmPg, pathOf, processesOf, type Harm, type Harmed } from '../support/faulty-programs.ts'
-import { query } from '../support/postgres.ts'
+import { query, startCluster, urlOf, type Cluster } from '../support/postgres.ts'
 import { backupOf, databaseOf, expectUntouched, kindsOfTarget, type Target } from '../support/restore-targets.ts'
-import { withIdentity, type Site } from '../support/tool.ts'
+import { newSite, withIdentity, type Site } from '../support/tool.ts'
 
 let url: string
 beforeAll(async () => {
@@ -80,5 +81,46 @@ describe.each(kindsOfTarget)('into %s, a restore that is interrupted changes not
     const ended = await runAt(site, restoreTo(target), { ...withIdentity(site), ...pathOf(site) })
     expect(ended).toMatchObject({ exitCode: 0 })
     expect(await query(target.url, 'SELECT count(*)::int AS rows FROM respondents')).toEqual([{ rows: 40_000 }])
+  })
+})
+
+describe('the server cannot drop what a failed restore has begun', () => {
+  // A server of its own: no other test could drop a database meanwhile.
+  let cluster: Cluster
+  beforeAll(async () => {
+    cluster = await startCluster()
+    return () => cluster.stop()
+  })
+
+  test('while a session of any database is stuck in the middle of a COPY: it is told, and the next restore does it', async () => {
+    const [source, target] = [urlOf(cluster.port, 'source'), urlOf(cluster.port, 'target')]
+    await query(urlOf(cluster.port, 'postgres'), 'CREATE DATABASE source')
+    await query(source, `CREATE TABLE users AS SELECT g AS id FROM generate_series(1, 1000) g`)
+    const site = await newSite(source)
+    expect(await runAt(site, ['run'])).toMatchObject({ exitCode: 0 })
+    const stuck = execa('psql', ['--no-psqlrc', '--quiet', source], { stdin: 'pipe', reject: false })
+    stuck.stdin.write('COPY users FROM STDIN;\n')
+    await eventually('a session in the middle of a COPY', async () => {
+      const active = await query(source, `SELECT FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'`)
+      return active.length === 1
+    })
+    const restore = ['restore', '--latest', '--owner', 'postgres', '--target-db', target]
+    const harmed = await harmPg(site, { call: '--file=-', stream: 'input', at: 'end', then: 'kill' })
+    const failed = await runAt(site, restore, { ...withIdentity(site), ...harmed.environment })
+    expectFault(
+      failed,
+      75,
+      /The unfinished database target_restore_\S+ could not be dropped; the next restore does that\./,
+    )
+    expect(failed.stderr).toContain('psql failed')
+
+    stuck.stdin.end('\\.\n')
+    await stuck
+    expect(await runAt(site, restore, withIdentity(site))).toMatchObject({ exitCode: 0 })
+    const left = await query<{ datname: string }>(
+      source,
+      `SELECT datname FROM pg_database WHERE starts_with(datname, 'target')`,
+    )
+    expect(left).toEqual([{ datname: 'target' }])
   })
 })

@@ -18,7 +18,7 @@ import { argumentsOf, daysAgo, expectKept, expectTarget, hasChanged, newTarget, 
 import { modelOf, plant } from './planted.ts'
 import { withIdentity, type Environment, type Site } from './tool.ts'
 
-/** A bucket with backups of several days, as `furnish` makes them in a folder. */
+/** A bucket with backups of several days, as `furnishedSite` has them in a folder. */
 export const furnishBucket = async (buckets: Buckets, site: Site): Promise<BucketSite> => {
   const model = await modelOf(site)
   const bucket = await newBucket(buckets)
@@ -30,7 +30,7 @@ export const furnishBucket = async (buckets: Buckets, site: Site): Promise<Bucke
   return furnished
 }
 
-/** A bucket of its own with what a furnished one holds. `more`: for commands that dump, or that go by a proxy. */
+/** A bucket of its own with what a furnished one holds. */
 export const bucketStage = async (buckets: Buckets, furnished: BucketSite): Promise<Stage & { site: BucketSite }> => {
   const site = await sameInNewBucket(buckets, furnished)
   const { environment, leftovers } = await drillSiteFor(site)

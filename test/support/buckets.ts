@@ -90,8 +90,10 @@ export const kept = async ({ folder }: Buckets, site: BucketSite): Promise<Bucke
 /** A bucket of its own that holds what the site's holds, with the same keys to open it. */
 export const sameInNewBucket = async (buckets: Buckets, site: BucketSite): Promise<BucketSite> => {
   const bucket = await newBucket(buckets)
-  for (const key of await keysIn(buckets, site.bucket))
-    await buckets.client.send(new CopyObjectCommand({ Bucket: bucket, Key: key, CopySource: `${site.bucket}/${key}` }))
+  const copies = (await keysIn(buckets, site.bucket)).map((key) =>
+    buckets.client.send(new CopyObjectCommand({ Bucket: bucket, Key: key, CopySource: `${site.bucket}/${key}` })),
+  )
+  await Promise.all(copies)
   return { ...site, bucket, environment: { ...site.environment, S3_BUCKET_NAME: bucket } }
 }
 

@@ -32,6 +32,7 @@ describe('what the server or the driver says is translated', () => {
     ['a missing right', serverError('42501', 'permission denied for table users'), 'rights'],
     ['a lock that was not had in time', serverError('55P03'), 'lock-timeout'],
     ['a socket of somebody else', errno('EACCES'), 'credentials'],
+    ['no file left to open, which is not the server’s doing', errno('EMFILE'), 'unexpected'],
     ['nobody at the port', errno('ECONNREFUSED'), 'database-unavailable'],
     ['no socket', errno('ENOENT'), 'database-unavailable'],
     ['a name that is not known', errno('ENOTFOUND'), 'database-unavailable'],

@@ -107,3 +107,12 @@ describe('errors of the operating system', () => {
     expect(isErrno(thrown, ...asked)).toBe(is)
   })
 })
+
+test.each([
+  ['EMFILE', 'LimitNOFILE='],
+  ['ENFILE', 'sysctl fs.file-nr'],
+])('%s is named, whoever has met it', (code, nextStep) => {
+  const fault = asFault(Object.assign(new Error(`${code}: too many open files, open '/some/where'`), { code }))
+  expect(fault).toMatchObject({ code: 'unexpected', message: `No more files may be opened (${code}).` })
+  expect(fault.hint).toContain(nextStep)
+})

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import pg from 'pg'
 import type { PostgresTarget } from '../../config/postgres-url.ts'
-import { Fault, isErrno } from '../../errors.ts'
+import { asFault, Fault, isErrno } from '../../errors.ts'
 
 // Counts are bigint; the driver gives them as text, and every count of rows fits a double.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -212,6 +212,7 @@ export const translate = (thrown: unknown, target: PostgresTarget): Fault => {
       `The encrypted connection to the database server at ${where} failed: ${words.slice(0, 120)}.`,
       { ...more, hint: "Check sslmode and sslrootcert in the database's URL, and the server's certificate." },
     )
+  if (isErrno(thrown, 'EMFILE', 'ENFILE')) return asFault(thrown)
   if (isErrno(thrown, 'EACCES'))
     return new Fault('credentials', `The socket at ${where} may not be opened by this user.`, more)
   if (state === '' || state.startsWith('08') || state.startsWith('57') || state.startsWith('53'))

@@ -111,8 +111,8 @@ export const restoreServer = (
 }
 
 /**
- * To drop a database the server waits until each of its sessions, of whatever database, has taken note; one that is stuck in
- * sending to a client that does not read never does (seen with PostgreSQL 15). What is then left is removed by the next one.
+ * To drop a database the server waits until each of its sessions, of whatever database, has taken note; one in the
+ * middle of a COPY whose client is silent never does (seen with PostgreSQL 15). What is then left is removed by the next one.
  */
 export const dropPatience = `SET statement_timeout = '30s'`
 

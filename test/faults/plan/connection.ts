@@ -65,7 +65,6 @@ export const connectionFaults: readonly ConnectionFault[] = [
     strike: at('COPY public.respondents', 'freeze'),
     met: { run: stalled },
     waitedFor: ['restore', 'verify'],
-    isSlow: true,
   },
   // One that takes a question of ours and is silent for ever is waited for until the unit's time is up (systemd/): it may
   // be counting, or waiting for its disk. Where the network has lost the answer, the system finds out (keepalives).
