@@ -3,13 +3,13 @@ import { standOnBuckets } from '../support/bucket-faults.ts'
 import { bucketStage, furnishBucket } from '../support/bucket-stage.ts'
 import type { BucketSite } from '../support/buckets.ts'
 import { keptSite } from '../support/drills.ts'
-import { playPlan } from '../support/plan-stage.ts'
+import { playPlan, type Furnished } from '../support/plan-stage.ts'
 import { strikeBucket } from '../support/strikes.ts'
 import { bucketFaults } from './plan/bucket.ts'
 import { commands } from './plan/plan.ts'
 
 const ground = standOnBuckets()
-let furnished: BucketSite
+let furnished: Furnished<BucketSite>
 beforeAll(async () => {
   const { small, buckets } = ground()
   const { site, remove } = await keptSite(small['DATABASE_URL'] ?? '')

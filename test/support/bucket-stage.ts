@@ -14,12 +14,21 @@ import {
 import { drillSiteFor } from './drills.ts'
 import { startAt } from './faults.ts'
 import { processesOf } from './faulty-programs.ts'
-import { argumentsOf, daysAgo, expectKept, expectTarget, hasChanged, newTarget, type Stage } from './plan-stage.ts'
+import {
+  argumentsOf,
+  daysAgo,
+  expectKept,
+  expectTarget,
+  hasChanged,
+  newTarget,
+  type Furnished,
+  type Stage,
+} from './plan-stage.ts'
 import { modelOf, plant } from './planted.ts'
 import { withIdentity, type Environment, type Site } from './tool.ts'
 
 /** A bucket with backups of several days, as `furnishedSite` has them in a folder. */
-export const furnishBucket = async (buckets: Buckets, site: Site): Promise<BucketSite> => {
+export const furnishBucket = async (buckets: Buckets, site: Site): Promise<Furnished<BucketSite>> => {
   const model = await modelOf(site)
   const bucket = await newBucket(buckets)
   await plant(model, daysAgo, {}, (key, bytes) =>
@@ -27,13 +36,13 @@ export const furnishBucket = async (buckets: Buckets, site: Site): Promise<Bucke
   )
   const furnished = { ...site, bucket, environment: inBucket(buckets, bucket, withIdentity(site)) }
   await expectSoundBucket(buckets, furnished)
-  return furnished
+  return { site: furnished, drills: await drillSiteFor(furnished) }
 }
 
 /** A bucket of its own with what a furnished one holds. */
-export const bucketStage = async (buckets: Buckets, furnished: BucketSite): Promise<Stage & { site: BucketSite }> => {
-  const site = await sameInNewBucket(buckets, furnished)
-  const { environment, leftovers } = await drillSiteFor(site)
+export const bucketStage = async (buckets: Buckets, furnished: Furnished<BucketSite>): Promise<Stage> => {
+  const site = await sameInNewBucket(buckets, furnished.site)
+  const { environment, leftovers } = furnished.drills
   const target = newTarget()
   const before = withoutReports(await tagsIn(buckets, site.bucket))
   return {

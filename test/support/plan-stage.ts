@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { commands, type Attempted, type Command, type PlannedFault, type Told } from '../faults/plan/plan.ts'
-import { copyOf, drillSiteFor, keptSite } from './drills.ts'
+import { copyOf, drillSiteFor, keptSite, type DrillSite } from './drills.ts'
 import { startAt } from './faults.ts'
 import { processesOf } from './faulty-programs.ts'
 import { dueToday } from './kills.ts'
@@ -28,19 +28,25 @@ export interface Stage {
 /** One of another month, one older than a week, and three that are kept, among them that of today; none is promoted yet. */
 export const daysAgo = [40, 8, 2, 1, 0]
 
-/** A site for a file's tests, with those backups in its folder. To be called at the top of the file. */
-export const furnishedSite = (newDatabase: (port: number) => Promise<string>): (() => Site) => {
-  const made: { site?: Site } = {}
+/** What a file's stages are made from: a site with those backups, and a server for their drills, which come one after another. */
+export interface Furnished<Kind extends Site = Site> {
+  readonly site: Kind
+  readonly drills: DrillSite
+}
+
+/** With those backups in its folder. To be called at the top of the file. */
+export const furnishedSite = (newDatabase: (port: number) => Promise<string>): (() => Furnished) => {
+  const made: { furnished?: Furnished } = {}
   beforeAll(async () => {
     const { site, remove } = await keptSite(await newDatabase(inject('pgPort')))
-    made.site = site
+    made.furnished = { site, drills: await drillSiteFor(site) }
     await plant(await modelOf(site), daysAgo)
     await expectSound(site)
     return remove
   })
   return () => {
-    if (made.site === undefined) throw new Error('it is not there yet')
-    return made.site
+    if (made.furnished === undefined) throw new Error('it is not there yet')
+    return made.furnished
   }
 }
 
@@ -65,9 +71,9 @@ const holdings = async (folder: string): Promise<Readonly<Record<string, string>
 }
 
 /** A copy of a furnished site, whose store is a folder. */
-export const folderStage = async (furnished: Site, port = inject('pgPort')): Promise<Stage> => {
-  const site = await copyOf(furnished)
-  const { environment, leftovers } = await drillSiteFor(site)
+export const folderStage = async (furnished: Furnished, port = inject('pgPort')): Promise<Stage> => {
+  const site = await copyOf(furnished.site)
+  const { environment, leftovers } = furnished.drills
   const through = (url = ''): string => url.replace(String(inject('pgPort')), String(port))
   const target = newTarget()
   const before = await holdings(site.store)
