@@ -14,8 +14,11 @@ const unfinishedName = /^\.(.+)\.[0-9a-f]{12}\.unfinished$/
 
 const readBytes = 256 * 1024
 
-/** Written to the disk while the rest is still being made, so that the end need not wait for all of it. */
-const flushedBytes = 32 * 1024 * 1024
+/**
+ * Written to the disk while the rest is still being made, so that the end need not wait for all of it. Little at a time, for
+ * behind each flush a server on the same disk waits with its own, and its application with it (bench's README).
+ */
+const flushedBytes = 1024 * 1024
 
 /**
  * A folder as a store, in the layout of the bucket. An object appears under its name only when it is whole and on the

@@ -21,9 +21,6 @@ export interface Felt {
 /** What runs beside the application, and by way of what it is started. */
 export type FeltWork = Measured & { readonly under?: readonly string[] }
 
-/** As the unit does: systemd's Nice= and IOSchedulingClass=. */
-export const asTheUnit: readonly string[] = ['/usr/bin/nice', '-n', '10', '/usr/bin/ionice', '-c', '3']
-
 const percentile95 = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.ceil(values.length * 0.95) - 1] ?? NaN
 

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Peak } from '../support/process-tree.ts'
 import { startRadosgw } from '../support/radosgw.ts'
-import { asTheUnit, measureFelt } from './application.ts'
+import { measureFelt } from './application.ts'
+import { asTheUnit } from './as-the-unit.ts'
 import { openBucket } from './bucket.ts'
 import { contenders, limit, oursToFolder, type Archive, type Contender } from './contenders.ts'
 import {
@@ -241,17 +242,14 @@ try {
       installation.path,
       '',
     )
-    const felt = await measureFelt(
-      port,
-      folder,
-      [limit({ url: source.url, binaries }), { ...ours, under: asTheUnit }],
-      {
-        rounds: roundsAsked,
-        seconds: Math.max(30, Math.round(respondents / 25_000)),
-      },
-    )
-    print(`\nThe application beside it\n\n${feltTable(felt)}\n`)
-    await keep('application', felt)
+    const { under, settings: unit, end } = await asTheUnit()
+    const felt = await measureFelt(port, folder, [limit({ url: source.url, binaries }), { ...ours, under }], {
+      rounds: roundsAsked,
+      seconds: Math.max(30, Math.round(respondents / 25_000)),
+    })
+    await end()
+    print(`\nThe application beside it (as the unit: ${unit})\n\n${feltTable(felt)}\n`)
+    await keep('application', { unit, felt })
   }
 
   if (parts.has('sizes')) {
