@@ -61,7 +61,7 @@ describe.each(transient)('a request of each kind %s', (_what, among, faults) => 
     ]
     const plans = kinds.flatMap(([kind, key]) => faults.map((fault, n) => ({ kind, key, nth: n + 1, fault })))
     // Twice what the store waits for, and time for its attempts on a busy machine.
-    const waits = faults.some(({ what }) => what === 'stall') ? impatient(3) : {}
+    const waits = faults.some(({ what }) => what === 'stall') ? impatient(5) : {}
     const { ended, target } = await reading(command, { ...waits, ...ground().through(...plans) })
     expect(ended).toMatchObject({ exitCode: 0 })
     ground().proxy.expectAllFired()

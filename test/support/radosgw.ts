@@ -64,7 +64,7 @@ osd_class_default_list = *
 # "secure", which radosgw would insist on, cannot be had with auth "none".
 ms_mon_client_mode = crc
 rgw_data = ${folder}/rgw
-rgw_frontends = beast endpoint=127.0.0.1:${String(ports.gateway)}
+rgw_frontends = beast endpoint=127.0.0.1:${String(ports.gateway)} tcp_nodelay=1
 rgw_enable_apis = s3
 rgw_rados_pool_pg_num_min = 1
 rgw_thread_pool_size = 32
