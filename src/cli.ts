@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { Fault } from './errors.ts'
 import { main } from './program/main.ts'
 
@@ -59,6 +60,12 @@ const status = main({
   stderr: { write: (text) => void process.stderr.write(text), isTerminal: process.stderr.isTTY },
   ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
   stop: stop.signal,
+  meter: [
+    process.execPath,
+    // What it makes is garbage at once.
+    '--max-semi-space-size=1',
+    fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? 'dump-meter.ts' : 'dump-meter.mjs', import.meta.url)),
+  ],
   zlibVersion: process.versions.zlib,
 })
 void status.then(async (code) => {

@@ -9,6 +9,8 @@ export interface Edge {
   readonly ask: ((question: string) => Promise<string>) | undefined
   /** Aborts on SIGTERM and SIGINT, with the Fault to end with. */
   readonly stop: AbortSignal
+  /** node with src/dump-meter.ts, and its arguments. */
+  readonly meter: readonly [file: string, ...args: string[]]
   /** Of the zlib in this node. */
   readonly zlibVersion: string
 }

@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import type { ObjectKey } from './domain/key.ts'
 import type { ExpiryRule } from './domain/lifecycle.ts'
 
@@ -201,12 +202,48 @@ export interface Flow {
   readonly rootCause: (thrown: unknown) => unknown
 }
 
+/**
+ * What can write to a program's stdin by itself, so that no byte of it passes through this process. `into` takes the stream
+ * over, and resolves when all was written, or the program had gone; what else goes wrong is told to the flow.
+ */
+export interface Feed {
+  into(stdin: Writable): Promise<'all' | 'too little'>
+  /** The same to be read here, for who is no program. */
+  bytes(): Bytes
+}
+
+/** What a dump holds of one table. `name` is the SQL-quoted name as written; `bytes` and `sha256` are of the data lines. */
+export interface MeteredTable {
+  readonly name: string
+  readonly rows: number
+  readonly bytes: number
+  readonly sha256: string
+}
+
+export interface Metered {
+  readonly sizeBytes: number
+  /** Of the whole SQL text. */
+  readonly sha256: string
+  readonly tables: readonly MeteredTable[]
+  readonly largeObjects: number
+}
+
+/** A dump that is counted and digested as it passes on. It passes once: `into` a program, or as `bytes`. */
+export interface MeteredFeed extends Feed {
+  /** When all has passed on, and every part has ended well; rejects when the flow ends before. */
+  readonly metered: Promise<Metered>
+  /** When nothing of it is at work any more. It ends by itself, or with the flow. */
+  ended(): Promise<void>
+}
+
 /** A pg_dump that fits the server. Its streams end normally only if it exited 0. */
 export interface Dumper {
   /** "15.18" */
   readonly version: string
   /** One section of the dump as plain SQL, of the exported snapshot. */
   dump(section: DumpSection, snapshotId: string, flow: Flow): Bytes
+  /** All of it, of the exported snapshot. `onMoved`: bytes so far, several times a second while they pass. */
+  whole(snapshotId: string, flow: Flow, onMoved: (bytes: number) => void): MeteredFeed
   /** The schema alone, of now: to show that it can be done. */
   dumpSchema(flow: Flow): Bytes
 }
@@ -214,7 +251,7 @@ export interface Dumper {
 export interface Gzip {
   /** For the manifest: "igzip 2.30.0" or "zlib 1.3.1". */
   readonly name: string
-  compress(input: Bytes, flow: Flow): Bytes
+  compress(input: Bytes | Feed, flow: Flow): Bytes
   /** Throws `damaged` when the input is not one whole gzip stream. */
   decompress(input: Bytes, flow: Flow): Bytes
 }

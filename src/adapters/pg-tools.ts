@@ -3,8 +3,9 @@ import { rowsDiffer } from '../domain/rows.ts'
 import { bestDumper, knowsRestrict, parsePgVersion, type PgVersion } from '../domain/version.ts'
 import { Fault } from '../errors.ts'
 import { drained } from '../pipeline/drained.ts'
+import { MeteredDump } from '../pipeline/metered-dump.ts'
 import { outputOf, throughProgram, type Explain, type ProgramCall, type ProgramEnd } from '../pipeline/program.ts'
-import type { Bytes, Dumper, Flow, Journal, SourceDatabase } from '../ports.ts'
+import type { Bytes, Dumper, DumpSection, Flow, Journal, SourceDatabase } from '../ports.ts'
 import { installedPgPrograms } from './installed.ts'
 import { connectionString } from './postgres/connect.ts'
 
@@ -15,6 +16,8 @@ export interface PgToolSettings {
   readonly environment: Readonly<Record<string, string>>
   /** Passed on as well when a command is put before ours: `docker` needs its own. */
   readonly commandEnvironment: Readonly<Record<string, string>>
+  /** src/dump-meter.ts, as it is started. */
+  readonly meter: ProgramCall
   readonly applicationName: string
   readonly lockSeconds: number
 }
@@ -46,10 +49,11 @@ export class PgTools {
     const installed = await this.#installed('pg_dump')
     const best = bestDumper(installed, source.serverMajor)
     if (best === undefined) throw tooOld(source.serverVersion, installed)
+    const onExit = (end: ProgramEnd): void => {
+      for (const line of saidLines(end)) this.#journal.warn(`pg_dump said: ${line}`)
+    }
     const run = (args: readonly string[], flow: Flow): Bytes =>
-      throughProgram(this.#call(best.call, target, args), undefined, flow, explainDump, (end) => {
-        for (const line of saidLines(end)) this.#journal.warn(`pg_dump said: ${line}`)
-      })
+      throughProgram(this.#call(best.call, target, args), undefined, flow, explainDump, onExit)
     // A database without an encoding of its own (SQL_ASCII) holds bytes that no conversion would survive.
     const encoding = source.encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8'
     const common = [
@@ -63,9 +67,23 @@ export class PgTools {
       `--lock-wait-timeout=${String(this.#settings.lockSeconds)}s`,
       `--dbname=${connectionString(target, { applicationName: this.#settings.applicationName })}`,
     ]
+    const sectionOf = (section: DumpSection, snapshotId: string): string[] => [
+      ...common,
+      `--section=${section}`,
+      `--snapshot=${snapshotId}`,
+    ]
     return {
       version: best.version.text,
-      dump: (section, snapshotId, flow) => run([...common, `--section=${section}`, `--snapshot=${snapshotId}`], flow),
+      dump: (section, snapshotId, flow) => run(sectionOf(section, snapshotId), flow),
+      whole: (snapshotId, flow, onMoved) => {
+        const programs = (['pre-data', 'data', 'post-data'] as const).map((section) => ({
+          section,
+          call: this.#call(best.call, target, sectionOf(section, snapshotId)),
+          explain: explainDump,
+          onExit,
+        }))
+        return new MeteredDump(this.#settings.meter, programs, flow, onMoved)
+      },
       dumpSchema: (flow) => run([...common, '--schema-only'], flow),
     }
   }

@@ -1,10 +1,9 @@
 import type { CompleteBackup, OlderBackup, OrphanBackup } from '../domain/catalog.ts'
 import type { ManifestTable } from '../domain/manifest.ts'
-import type { Metered } from '../pipeline/copy-meter.ts'
 import { unseal, whyUnopened } from '../pipeline/unseal.ts'
 import { unsealOlder, whyOlderUnopened, type OlderArchive } from '../pipeline/unseal-older.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
-import type { Bytes, Flow, Journal, Programs, Store } from '../ports.ts'
+import type { Bytes, Flow, Journal, Metered, Programs, Store } from '../ports.ts'
 
 /** What opening a backup takes. */
 export interface OpeningContext {

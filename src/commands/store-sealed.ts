@@ -3,12 +3,10 @@ import type { ObjectKey } from '../domain/key.ts'
 import type { Manifest } from '../domain/manifest.ts'
 import { tableNameText } from '../domain/table-name.ts'
 import { asFault, Fault } from '../errors.ts'
-import { begun } from '../pipeline/begun.ts'
-import { CopyMeter, metered, type Metered } from '../pipeline/copy-meter.ts'
 import { DigestMeter } from '../pipeline/digest-meter.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import { seal } from '../pipeline/seal.ts'
-import type { AuditChainTail, Dumper, Flow, Gzip, PutResult, Snapshot, TableName } from '../ports.ts'
+import type { AuditChainTail, Dumper, Gzip, Metered, PutResult, Snapshot, TableName } from '../ports.ts'
 import type { Course } from './course.ts'
 import type { RunContext } from './run-context.ts'
 
@@ -38,52 +36,41 @@ export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored
   const flow = startFlow(job.stop)
   const stall = watchForStall(flow, ctx.stallMs)
   const progress = ctx.journal.progress('Backing up', job.expectedPlainBytes)
-  const meter = new CopyMeter()
   const sealedMeter = new DigestMeter()
-  const seen = {
-    update: (chunk: Uint8Array): void => {
-      stall.moved()
-      meter.update(chunk)
-      progress.at(meter.sizeBytes)
-    },
-  }
+  const dump = job.dumper.whole(job.snapshot.id, flow, (bytes) => {
+    stall.moved()
+    progress.at(bytes)
+  })
   // Counted while the dump runs, in the same snapshot, so that both speak of the same instant.
   const counting = countKeyTables(ctx.keyTables, job.snapshot)
   counting.catch(flow.fail)
-  let plain: Metered | undefined
-  async function* wholeDump(): AsyncGenerator<Uint8Array> {
-    yield* sections(job, meter, seen, flow)
-    plain = meter.end()
+  /** Ends well, and so makes an object, only when what was counted on both sides is the same. */
+  async function* sealed(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of seal(dump, ctx.programs, job.gzip, ctx.recipients, flow)) {
+      stall.moved()
+      sealedMeter.update(chunk)
+      yield chunk
+    }
+    const { tables } = await dump.metered
     // Counting a large table takes as long as it takes, and moves no bytes.
     stall.pause()
-    requireSameRows(plain.tables, job.snapshot.tables, (await counting).counts)
-    // From here on it is for the programs to come to their end.
+    requireSameRows(tables, job.snapshot.tables, (await counting).counts)
     stall.moved()
   }
   try {
-    const sealed = seal(wholeDump(), ctx.programs, job.gzip, ctx.recipients, flow)
-    const put = await ctx.vault.store.put(
-      job.key,
-      metered(sealed, {
-        update: (chunk) => {
-          stall.moved()
-          sealedMeter.update(chunk)
-        },
-      }),
-      {
-        contentType: 'application/octet-stream',
-        expectedBytes: job.expectedBytes,
-        ifAbsent: true,
-      },
-    )
+    const put = await ctx.vault.store.put(job.key, sealed(), {
+      contentType: 'application/octet-stream',
+      expectedBytes: job.expectedBytes,
+      ifAbsent: true,
+    })
+    const plain = await dump.metered
     const proved = { ...put, sha256: sealedMeter.end().sha256 }
     stall.end()
-    job.course.figures({ bytes: meter.sizeBytes, stored_bytes: put.sizeBytes })
+    job.course.figures({ bytes: plain.sizeBytes, stored_bytes: put.sizeBytes })
     job.course.enter('prove')
     job.course.figures({ bytes: put.sizeBytes })
     await prove(ctx, job.key, proved)
     const { counts, auditChain } = await counting
-    if (plain === undefined) throw new Fault('dump-failed', 'The dump was stored before its figures were known.')
     return {
       put: proved,
       plain,
@@ -98,6 +85,7 @@ export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored
   } finally {
     stall.end()
     progress.end()
+    await dump.ended()
   }
 }
 
@@ -112,35 +100,6 @@ const prove = async (ctx: RunContext, key: ObjectKey, sent: Stored['put']): Prom
       hint: 'The backup does not count. It is worth trying again; if it stays, the storage is at fault.',
       cause: thrown,
     })
-  }
-}
-
-/**
- * The three sections one after another are one dump that plain psql reads. Apart, they keep the data away from all code
- * that users wrote, and each must end with pg_dump's trailer. All three pg_dump begin at once, in the same snapshot: each
- * spends a tenth of a second on looking at the catalog, and then waits with its first bytes for its turn.
- */
-async function* sections(
-  job: Sealing,
-  meter: CopyMeter,
-  seen: { update(chunk: Uint8Array): void },
-  flow: Flow,
-): AsyncGenerator<Uint8Array> {
-  const parts = (['pre-data', 'data', 'post-data'] as const).map((section) => ({
-    section,
-    dump: begun(job.dumper.dump(section, job.snapshot.id, flow)),
-  }))
-  try {
-    for (const { section, dump } of parts) {
-      yield* metered(dump.bytes, seen)
-      meter.endOfSection(section)
-    }
-  } catch (thrown) {
-    // Ends the sections whose turn has not come.
-    flow.fail(thrown)
-    throw thrown
-  } finally {
-    await Promise.allSettled(parts.map(({ dump }) => dump.end()))
   }
 }
 

@@ -58,6 +58,7 @@ export const pgToolsOf = (edge: Edge, config: Config, applicationName: string, j
       command: config.values.BACKUP_PG_COMMAND ?? [],
       environment: environmentOfPrograms(edge),
       commandEnvironment: environmentOfCommand(edge),
+      meter: { file: edge.meter[0], args: edge.meter.slice(1), environment: environmentOfPrograms(edge) },
       applicationName,
       lockSeconds: config.values.BACKUP_LOCK_SECONDS ?? 10,
     },

@@ -1,23 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { Fault } from '../errors.ts'
-import type { Bytes, DumpSection } from '../ports.ts'
+import type { Bytes, DumpSection, Metered } from '../ports.ts'
 import { DumpScanner, type DumpVisitor } from './dump-scanner.ts'
-
-/** What a dump holds of one table. `name` is the SQL-quoted name as written; `bytes` and `sha256` are of the data lines. */
-export interface MeteredTable {
-  readonly name: string
-  readonly rows: number
-  readonly bytes: number
-  readonly sha256: string
-}
-
-export interface Metered {
-  readonly sizeBytes: number
-  /** Of the whole SQL text. */
-  readonly sha256: string
-  readonly tables: readonly MeteredTable[]
-  readonly largeObjects: number
-}
 
 interface Count {
   rows: number

@@ -72,6 +72,8 @@ export class DumpScanner {
   #kind: 'statement' | 'comment' = 'statement'
   #held: Buffer[] = []
   #heldBytes = 0
+  /** How many of those held are copies; the others are the chunk's. */
+  #copied = 0
   #previous = 0
   /** The byte just read was the second of a pair such as `/*`, and is the first of no other. */
   #pairDone = false
@@ -96,6 +98,7 @@ export class DumpScanner {
     return this.#state === 'between' || this.#state === 'space'
   }
 
+  /** When this returns, the chunk is the caller's again: what is still needed of it was copied. */
   push(chunk: Uint8Array): void {
     let bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     if (this.#carried !== undefined) {
@@ -104,6 +107,8 @@ export class DumpScanner {
     }
     let at = 0
     while (at < bytes.length) at = this.#state === 'copy' ? this.#scanRows(bytes, at) : this.#scanText(bytes, at)
+    for (; this.#copied < this.#held.length; this.#copied += 1)
+      this.#held[this.#copied] = Buffer.from(this.#held[this.#copied] ?? [])
   }
 
   /** The dump's end. Throws `damaged` when it ends inside of something. */
@@ -131,6 +136,7 @@ export class DumpScanner {
     const whole = this.#held.length === 1 && first !== undefined ? first : Buffer.concat(this.#held)
     this.#held = []
     this.#heldBytes = 0
+    this.#copied = 0
     return whole
   }
 
@@ -340,7 +346,7 @@ export class DumpScanner {
         if (lineEnd < 0 && bytes.length - at <= 2) {
           // Perhaps the end marker, cut by the chunk's border.
           if (at > start) this.#visitor.copyRows(bytes.subarray(start, at), rows)
-          this.#carried = bytes.subarray(at)
+          this.#carried = Buffer.from(bytes.subarray(at))
           return bytes.length
         }
       }

@@ -12,10 +12,13 @@ const tooLittle = (program: string): Fault =>
     hint: 'It is worth trying again.',
   })
 
-/** gzip's last four bytes are the length of what was compressed, modulo 2^32 (RFC 1952, ISIZE). */
+/**
+ * gzip's last four bytes are the length of what was compressed, modulo 2^32 (RFC 1952, ISIZE). `plainBytes` is asked at the
+ * end: what it was given in all.
+ */
 export async function* wholeGzip(
   compressed: Bytes,
-  plain: Pick<DigestMeter, 'sizeBytes'>,
+  plainBytes: () => Promise<number> | number,
   program: string,
 ): AsyncGenerator<Uint8Array> {
   let tail = Buffer.alloc(0)
@@ -23,7 +26,7 @@ export async function* wholeGzip(
     tail = Buffer.concat([tail, chunk.subarray(-4)]).subarray(-4)
     yield chunk
   }
-  if (tail.length < 4 || tail.readUInt32LE() !== plain.sizeBytes % 2 ** 32) throw tooLittle(program)
+  if (tail.length < 4 || tail.readUInt32LE() !== (await plainBytes()) % 2 ** 32) throw tooLittle(program)
 }
 
 const ageChunkBytes = 64 * 1024

@@ -1,9 +1,9 @@
 import type { execa } from 'execa'
-import { getDefaultHighWaterMark, setDefaultHighWaterMark } from 'node:stream'
+import { getDefaultHighWaterMark, setDefaultHighWaterMark, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { asFault, Fault, scarce } from '../errors.ts'
-import type { Bytes, Flow } from '../ports.ts'
+import type { Bytes, Feed, Flow } from '../ports.ts'
 import { stopped } from './flow.ts'
 
 /** A program to run: never through a shell, with exactly this environment. */
@@ -23,10 +23,12 @@ export interface ProgramEnd {
 /** Turns a program's bad end into a sentence. Called for every end that is not exit status 0. */
 export type Explain = (end: ProgramEnd) => Fault
 
+export const isFeed = (input: Bytes | Feed | undefined): input is Feed => input !== undefined && 'into' in input
+
 const stderrLimitBytes = 16 * 1024
 
 /** Read when the first program is started: most commands end without one. */
-const starter = async (): Promise<typeof execa> => (await import('execa')).execa
+export const starter = async (): Promise<typeof execa> => (await import('execa')).execa
 
 /**
  * The program's stdout, with `input` flowing into its stdin. Ends normally only when the input ended normally, the
@@ -37,7 +39,7 @@ const starter = async (): Promise<typeof execa> => (await import('execa')).execa
  */
 export async function* throughProgram(
   call: ProgramCall,
-  input: Bytes | undefined,
+  input: Bytes | Feed | undefined,
   flow: Flow,
   explain: Explain,
   onExit?: (end: ProgramEnd) => void,
@@ -62,42 +64,44 @@ export async function* throughProgram(
     flow.fail(notBegun(call.file, await child))
     throw flow.rootCause(stopped)
   }
-  let stderr = Buffer.alloc(0)
-  child.stderr.on('data', (chunk: Buffer) => {
-    if (stderr.length < stderrLimitBytes)
-      stderr = Buffer.concat([stderr, chunk.subarray(0, stderrLimitBytes - stderr.length)])
-  })
+  const stderr = heard(child.stderr)
 
   const reading = { ended: input === undefined }
-  const ended = child.then((result) => {
-    const end = { exitCode: result.exitCode, signal: result.signal, stderr: stderr.toString('utf8') }
-    const wasStopped = flow.signal.aborted || stop.signal.aborted
+  const wasStopped = (): boolean => flow.signal.aborted || stop.signal.aborted
+  const ended = child.then(async (result) => {
+    const end = { exitCode: result.exitCode, signal: result.signal, stderr: stderr() }
     // A program that was stopped ends in many ways; that is no fault of its own.
-    if (wasStopped) return end
-    if (result.failed) flow.fail(explain(end))
-    else if (!reading.ended) flow.fail(explain(readTooLittle(end)))
+    if (wasStopped()) return end
+    // A stdin that was given away looks like one that broke off.
+    if (isFeed(input) ? result.exitCode !== 0 : result.failed) flow.fail(explain(end))
+    else if (isFeed(input) ? (await feeding) === 'too little' && !wasStopped() : !reading.ended)
+      flow.fail(explain(readTooLittle(end)))
     return end
   })
 
   // Said before the input is told to stop, for its programs would take that for a fault of their own.
   const whyItStopped = async (): Promise<void> => {
     const end = await ended
-    if (!flow.signal.aborted && !stop.signal.aborted) flow.fail(explain(readTooLittle(end)))
+    if (!wasStopped()) flow.fail(explain(readTooLittle(end)))
   }
-  const feeding =
-    input === undefined || child.stdin === null
-      ? Promise.resolve('all' as const)
-      : pipeline(
-          noting(input, flow, whyItStopped, () => {
-            reading.ended = true
-          }),
-          child.stdin,
-        ).then(
-          () => 'all' as const,
-          // What went wrong is noted where it went wrong: in the input, or by the program's own end. A program that exits
-          // 0 without having read its input has not done its work.
-          () => 'too little' as const,
-        )
+  const feed = async (): Promise<'all' | 'too little'> => {
+    if (input === undefined || child.stdin === null) return 'all'
+    if (isFeed(input)) return input.into(child.stdin)
+    try {
+      await pipeline(
+        noting(input, flow, whyItStopped, () => {
+          reading.ended = true
+        }),
+        child.stdin,
+      )
+      return 'all'
+    } catch {
+      // What went wrong is noted where it went wrong: in the input, or by the program's own end. A program that exits
+      // 0 without having read its input has not done its work.
+      return 'too little'
+    }
+  }
+  const feeding = feed()
   try {
     yield* untilClosed(child.stdout, input === undefined)
     const read = await feeding
@@ -116,6 +120,15 @@ export async function* throughProgram(
   }
 }
 
+/** The first 16 KiB that are said, up to when it is asked for. */
+export const heard = (stream: Readable): (() => string) => {
+  let said = Buffer.alloc(0)
+  stream.on('data', (chunk: Buffer) => {
+    if (said.length < stderrLimitBytes) said = Buffer.concat([said, chunk.subarray(0, stderrLimitBytes - said.length)])
+  })
+  return () => said.toString('utf8')
+}
+
 const isOver = (flow: Flow): boolean => flow.signal.aborted
 
 const readTooLittle = (end: ProgramEnd): ProgramEnd => ({
@@ -124,7 +137,7 @@ const readTooLittle = (end: ProgramEnd): ProgramEnd => ({
 })
 
 /** Why a program was never started. */
-const notBegun = (file: string, { code = 'unknown' }: { readonly code?: string | undefined }): Fault =>
+export const notBegun = (file: string, { code = 'unknown' }: { readonly code?: string | undefined }): Fault =>
   code === 'ENOENT' || code === 'EACCES'
     ? new Fault('program-missing', `The program ${file} is not installed, or cannot be run.`, {
         hint: 'On Debian and Ubuntu: sudo apt-get install postgresql-client age isal',
@@ -160,7 +173,7 @@ async function* noting(
  * Streams made by `make` read nothing ahead: one read for each chunk that is asked for. Node has no option for a child's
  * streams, only this default, which is looked at when they are made.
  */
-const readOnDemand = <T>(make: () => T): T => {
+export const readOnDemand = <T>(make: () => T): T => {
   const usual = getDefaultHighWaterMark(false)
   setDefaultHighWaterMark(false, 1)
   try {
@@ -179,7 +192,7 @@ const smallBytes = 16 * 1024
 const gatheringMs = 1
 
 /** A stream's chunks; a stream that breaks off only ends, for the reason is found elsewhere. `gathers`: see above. */
-async function* untilClosed(stream: AsyncIterable<Uint8Array>, gathers: boolean): AsyncGenerator<Uint8Array> {
+export async function* untilClosed(stream: AsyncIterable<Uint8Array>, gathers: boolean): AsyncGenerator<Uint8Array> {
   const chunks = stream[Symbol.asyncIterator]()
   try {
     for (;;) {

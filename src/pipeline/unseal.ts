@@ -1,7 +1,7 @@
 import type { Manifest } from '../domain/manifest.ts'
 import { Fault } from '../errors.ts'
-import type { Bytes, Flow, Gzip, Programs } from '../ports.ts'
-import { CopyMeter, metered, type Metered } from './copy-meter.ts'
+import type { Bytes, Flow, Gzip, Metered, Programs } from '../ports.ts'
+import { CopyMeter, metered } from './copy-meter.ts'
 import { drained } from './drained.ts'
 import { DigestMeter } from './digest-meter.ts'
 

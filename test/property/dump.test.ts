@@ -59,7 +59,12 @@ const metered = (text: string, cuts: readonly number[]) => {
   for (const cut of [...cuts.map((share) => Math.floor(share * bytes.length)), bytes.length].toSorted(
     (a, b) => a - b,
   )) {
-    if (cut > from) meter.update(bytes.subarray(from, cut))
+    if (cut > from) {
+      // Written over afterwards, as a buffer that is read into again and again is.
+      const chunk = Buffer.from(bytes.subarray(from, cut))
+      meter.update(chunk)
+      chunk.fill('$')
+    }
     from = cut
   }
   return meter.end()

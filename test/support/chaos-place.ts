@@ -47,10 +47,12 @@ const metByRun = <Strike>(
   )
 
 /** The dump of chaos has a fortieth of what the plan's has. */
-const earlier = ({ program, harm }: ProgramStrike): ProgramStrike => ({
-  program,
-  harm: harm.at !== 'end' && 'bytes' in harm.at ? { ...harm, at: { bytes: Math.floor(harm.at.bytes / 40) } } : harm,
-})
+const earlier = (strike: ProgramStrike): ProgramStrike => {
+  if (strike.program === 'meter') return strike
+  const { program, harm } = strike
+  const at = harm.at !== 'end' && 'bytes' in harm.at ? { bytes: Math.floor(harm.at.bytes / 40) } : harm.at
+  return { program, harm: { ...harm, at } }
+}
 
 const wherever = (serverPort: number, database: string): readonly ChaosFault[] => [
   ...metByRun(programFaults, (strike, { site, run }) => strikeProgram(earlier(strike), site, run)),

@@ -1,7 +1,12 @@
 import { Fault } from '../../src/errors.ts'
 import { newStatus } from '../../src/domain/status.ts'
+import { CopyMeter, metered } from '../../src/pipeline/copy-meter.ts'
+import { isFeed } from '../../src/pipeline/program.ts'
 import type { StateFolder } from '../../src/ports/telling.ts'
 import type {
+  Flow,
+  Metered,
+  MeteredFeed,
   Bytes,
   Clock,
   Database,
@@ -105,7 +110,7 @@ const gzip: Gzip = {
   name: 'identity 1',
   compress: async function* (input) {
     let sizeBytes = 0
-    for await (const chunk of input) {
+    for await (const chunk of isFeed(input) ? input.bytes() : input) {
       sizeBytes += chunk.byteLength
       yield chunk
     }
@@ -126,10 +131,37 @@ async function* age(input: Bytes): AsyncGenerator<Uint8Array> {
   yield Buffer.alloc(16 * Math.max(1, Math.ceil(sizeBytes / 65_536)))
 }
 
+/** In this process: there are no programs. */
+const meteredHere = (dumpOf: (section: DumpSection) => Bytes, flow: Flow): MeteredFeed => {
+  const found = Promise.withResolvers<Metered>()
+  found.promise.catch(() => undefined)
+  async function* bytes(): AsyncGenerator<Uint8Array> {
+    const meter = new CopyMeter()
+    try {
+      for (const section of ['pre-data', 'data', 'post-data'] as const) {
+        yield* metered(dumpOf(section), meter)
+        meter.endOfSection(section)
+      }
+      found.resolve(meter.end())
+    } catch (thrown) {
+      flow.fail(thrown)
+      found.reject(thrown)
+      throw thrown
+    }
+  }
+  return {
+    into: () => Promise.reject(new TypeError('there is no program here')),
+    bytes,
+    metered: found.promise,
+    ended: () => Promise.resolve(),
+  }
+}
+
 export const simulatedPrograms = (registry: Registry, trouble?: ServerTrouble): Programs => {
   const dumper: Dumper = {
     version: '15.18',
     dump: (section) => dump(registry, section, trouble),
+    whole: (_snapshotId, flow) => meteredHere((section) => dump(registry, section, trouble), flow),
     dumpSchema: () => streamOf(trailer),
   }
   return {

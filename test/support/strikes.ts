@@ -6,8 +6,8 @@ import type { MachineStrike } from '../faults/plan/machine.ts'
 import type { Attempted } from '../faults/plan/plan.ts'
 import type { ProgramStrike } from '../faults/plan/programs.ts'
 import type { TellingStrike } from '../faults/plan/telling.ts'
-import { endOf, type startAt } from './faults.ts'
-import { harmPg, harmProgram } from './faulty-programs.ts'
+import { endOf, midStream, type startAt } from './faults.ts'
+import { harmPg, harmProgram, processesOf } from './faulty-programs.ts'
 import { memoryGroup } from './memory-group.ts'
 import { asAt } from './other-days.ts'
 import { newPingServer } from './ping-server.ts'
@@ -21,12 +21,25 @@ import type { Environment, Site } from './tool.ts'
 
 type Start = (more?: Environment) => ReturnType<typeof startAt>
 
-export const strikeProgram = async ({ program, harm }: ProgramStrike, site: Site, start: Start): Promise<Attempted> => {
+export const strikeProgram = async (strike: ProgramStrike, site: Site, start: Start): Promise<Attempted> => {
+  if (strike.program === 'meter') return strikeMeter(strike.then, site, start)
+  const { program, harm } = strike
   const isOfServer = program === 'pg_dump' || program === 'psql'
   const harmed = isOfServer ? await harmPg(site, harm) : await harmProgram(site, program, harm)
   const waits = typeof harm.then === 'string' && harm.then.startsWith('hang') ? { BACKUP_STALL_SECONDS: '3' } : {}
   const ended = await endOf(start({ ...harmed.environment, ...waits }))
   return { ended, hasFired: harmed.hasFired() }
+}
+
+/** By its number, while pg_dump waits in mid-stream. */
+const strikeMeter = async (then: 'kill' | 'hang', site: Site, start: Start): Promise<Attempted> => {
+  const dump = await harmPg(site, { call: '--section=data', stream: 'output', at: midStream, then: 'wait' })
+  const running = start({ ...dump.environment, BACKUP_STALL_SECONDS: '3' })
+  await dump.firing()
+  const [meter] = (await processesOf(site)).filter((line) => line.includes('/dump-meter.'))
+  const hasFired = meter !== undefined && process.kill(Number.parseInt(meter), then === 'kill' ? 'SIGKILL' : 'SIGSTOP')
+  await dump.release()
+  return { ended: await endOf(running), hasFired }
 }
 
 /** The command must go by the proxy. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { CopyMeter, type Metered } from '../../src/pipeline/copy-meter.ts'
+import { CopyMeter } from '../../src/pipeline/copy-meter.ts'
 import { restricted } from '../../src/pipeline/restrict.ts'
+import type { Metered } from '../../src/ports.ts'
 
 const trailer = '--\n-- PostgreSQL database dump complete\n--\n\n'
 const meter = (text: string): Metered => {

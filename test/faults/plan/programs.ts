@@ -3,10 +3,10 @@ import { midStream } from '../../support/faults.ts'
 import { allMeet, told, type Command, type PlannedFault, type Told } from './plan.ts'
 
 /** What a program that we start can do. The dump has 8 MB: tables `respondents` and `users`, an index `last_of_all`. */
-export interface ProgramStrike {
-  readonly program: 'pg_dump' | 'psql' | 'age' | 'igzip'
-  readonly harm: Harm
-}
+export type ProgramStrike =
+  | { readonly program: 'pg_dump' | 'psql' | 'age' | 'igzip'; readonly harm: Harm }
+  /** The process between pg_dump and igzip (src/dump-meter.ts), in mid-stream. */
+  | { readonly program: 'meter'; readonly then: 'kill' | 'hang' }
 type Then = Harm['then']
 type ProgramFault = PlannedFault<ProgramStrike>
 
@@ -63,6 +63,16 @@ const dump: readonly ProgramFault[] = [
     told(75, /\brespondents\W*: \d+ rows in the dump, 40000 in the database/, again),
     told(65, 'RED', 'public.respondents'),
   ),
+]
+
+const ofMeter = (then: 'kill' | 'hang', run: Told): ProgramFault => ({
+  name: `the process that counts the dump ${then === 'kill' ? 'is killed' : 'hangs'}`,
+  strike: { program: 'meter', then },
+  met: { run },
+})
+const meter: readonly ProgramFault[] = [
+  ofMeter('kill', told(75, 'The part of oslrs-backup that counts the dump ended before its time (SIGKILL)', again)),
+  ofMeter('hang', stalled),
 ]
 
 /** Nothing of it is there: psql loads in one transaction, or into a database of its own. */
@@ -202,4 +212,4 @@ const gzipAndAge: readonly ProgramFault[] = calls.flatMap((call) => {
   ]
 })
 
-export const programFaults: readonly ProgramFault[] = [...dump, ...load, ...gzipAndAge]
+export const programFaults: readonly ProgramFault[] = [...dump, ...meter, ...load, ...gzipAndAge]
