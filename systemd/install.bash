@@ -132,7 +132,7 @@ install_program() {
 release_name() {
   local version
   version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' "$program/package.json")
-  echo "$version-$(cat "$program/bin/oslrs-backup" "$program"/dist/oslrs-backup.mjs "$program"/dist/chunks/*.mjs \
+  echo "$version-$(cat "$program/bin/oslrs-backup" "$program"/dist/*.mjs "$program"/dist/chunks/*.mjs \
     "$program/node_modules/$node_package/bin/node" "$program"/src/sql/*.sql "$program/package.json" \
     "$source/README.md" "$source/CHANGELOG.md" "$source/LICENSE" | sha256sum | cut -c 1-12)"
 }
@@ -141,7 +141,7 @@ stage_program() { # FOLDER
   install -d "$1/bin" "$1/dist/chunks" "$1/sql" "$1/node_modules/$node_package/bin"
   install -m 0755 "$program/bin/oslrs-backup" "$1/bin"
   install -m 0755 "$program/node_modules/$node_package/bin/node" "$1/node_modules/$node_package/bin"
-  install -m 0644 "$program/dist/oslrs-backup.mjs" "$1/dist"
+  install -m 0644 "$program"/dist/*.mjs "$1/dist"
   install -m 0644 "$program"/dist/chunks/*.mjs "$1/dist/chunks"
   install -m 0644 "$program"/src/sql/*.sql "$1/sql"
   install -m 0644 "$source/README.md" "$source/CHANGELOG.md" "$source/LICENSE" "$program/package.json" "$1"
