@@ -244,14 +244,14 @@ export interface Dumper {
   dump(section: DumpSection, snapshotId: string, flow: Flow): Bytes
   /** All of it, of the exported snapshot. `onMoved`: bytes so far, several times a second while they pass. */
   whole(snapshotId: string, flow: Flow, onMoved: (bytes: number) => void): MeteredFeed
-  /** The schema alone, of now: to show that it can be done. */
-  dumpSchema(flow: Flow): Bytes
+  /** All but the rows and large objects, of now: to show that it can be done. */
+  trial(flow: Flow, onMoved: (bytes: number) => void): MeteredFeed
 }
 
 export interface Gzip {
   /** For the manifest: "igzip 2.30.0" or "zlib 1.3.1". */
   readonly name: string
-  compress(input: Bytes | Feed, flow: Flow): Bytes
+  compress(input: Feed, flow: Flow): Bytes
   /** Throws `damaged` when the input is not one whole gzip stream. */
   decompress(input: Bytes, flow: Flow): Bytes
 }

@@ -3,7 +3,7 @@ import type { Transform } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
 import { Fault } from '../errors.ts'
 import { stopped } from '../pipeline/flow.ts'
-import { isFeed, outputOf, throughProgram, type ProgramEnd } from '../pipeline/program.ts'
+import { outputOf, throughProgram, type ProgramEnd } from '../pipeline/program.ts'
 import type { Bytes, Flow, Gzip } from '../ports.ts'
 import { inPath } from './installed.ts'
 
@@ -39,7 +39,7 @@ const notWhole = (end: ProgramEnd): Fault => (end.stderr.startsWith('igzip: Erro
 
 const zlibGzip = (version: string): Gzip => ({
   name: `zlib ${version}`,
-  compress: (input, flow) => throughTransform(createGzip({ level: 6 }), isFeed(input) ? input.bytes() : input, flow),
+  compress: (input, flow) => throughTransform(createGzip({ level: 6 }), input.bytes(), flow),
   decompress: (input, flow) => throughTransform(createGunzip(), input, flow),
 })
 

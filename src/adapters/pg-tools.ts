@@ -67,24 +67,35 @@ export class PgTools {
       `--lock-wait-timeout=${String(this.#settings.lockSeconds)}s`,
       `--dbname=${connectionString(target, { applicationName: this.#settings.applicationName })}`,
     ]
-    const sectionOf = (section: DumpSection, snapshotId: string): string[] => [
+    const sectionOf = (section: DumpSection, ...more: readonly string[]): string[] => [
       ...common,
       `--section=${section}`,
-      `--snapshot=${snapshotId}`,
+      ...more,
     ]
+    const metered = (
+      argsOf: (section: DumpSection) => readonly string[],
+      flow: Flow,
+      onMoved: (bytes: number) => void,
+    ): MeteredDump => {
+      const programs = (['pre-data', 'data', 'post-data'] as const).map((section) => ({
+        section,
+        call: this.#call(best.call, target, argsOf(section)),
+        explain: explainDump,
+        onExit,
+      }))
+      return new MeteredDump(this.#settings.meter, programs, flow, onMoved)
+    }
     return {
       version: best.version.text,
-      dump: (section, snapshotId, flow) => run(sectionOf(section, snapshotId), flow),
-      whole: (snapshotId, flow, onMoved) => {
-        const programs = (['pre-data', 'data', 'post-data'] as const).map((section) => ({
-          section,
-          call: this.#call(best.call, target, sectionOf(section, snapshotId)),
-          explain: explainDump,
-          onExit,
-        }))
-        return new MeteredDump(this.#settings.meter, programs, flow, onMoved)
-      },
-      dumpSchema: (flow) => run([...common, '--schema-only'], flow),
+      dump: (section, snapshotId, flow) => run(sectionOf(section, `--snapshot=${snapshotId}`), flow),
+      whole: (snapshotId, flow, onMoved) =>
+        metered((section) => sectionOf(section, `--snapshot=${snapshotId}`), flow, onMoved),
+      trial: (flow, onMoved) =>
+        metered(
+          (section) => sectionOf(section, ...(section === 'data' ? ['--exclude-table-data=*.*', '--no-blobs'] : [])),
+          flow,
+          onMoved,
+        ),
     }
   }
 

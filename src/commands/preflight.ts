@@ -6,7 +6,6 @@ import { signDocument } from '../domain/signature.ts'
 import { requireDumpable, requireSameSource } from '../domain/source.ts'
 import { formatBytes } from '../domain/units.ts'
 import { asFault, Fault } from '../errors.ts'
-import { CopyMeter, metered } from '../pipeline/copy-meter.ts'
 import { DigestMeter } from '../pipeline/digest-meter.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import { seal } from '../pipeline/seal.ts'
@@ -66,27 +65,25 @@ export const preflight = async (ctx: ToldContext, asked: RunOptions): Promise<re
   ]
 }
 
-/** The schema alone, through the whole pipeline, into nothing. */
+/** All but the rows, through the whole pipeline, into nothing. */
 const trialDump = async (ctx: RunContext, source: SourceDatabase): Promise<string> => {
   const dumper = await ctx.programs.dumperFor(source)
   const gzip = await ctx.programs.gzip()
   const flow = startFlow(ctx.stop)
   const stall = watchForStall(flow, ctx.stallMs)
-  const meter = new CopyMeter()
+  const dump = dumper.trial(flow, stall.moved)
   const sealedMeter = new DigestMeter()
-  async function* schema(): AsyncGenerator<Uint8Array> {
-    yield* metered(dumper.dumpSchema(flow), meter)
-    meter.endOfSection('pre-data')
-  }
   try {
-    for await (const chunk of seal(schema(), ctx.programs, gzip, ctx.recipients, flow)) {
+    for await (const chunk of seal(dump, ctx.programs, gzip, ctx.recipients, flow)) {
       stall.moved()
       sealedMeter.update(chunk)
     }
+    const { sizeBytes } = await dump.metered
+    return `pg_dump ${dumper.version}, ${gzip.name}: the schema gave ${formatBytes(sizeBytes)}, sealed ${formatBytes(sealedMeter.sizeBytes)}`
   } finally {
     stall.end()
+    await dump.ended()
   }
-  return `pg_dump ${dumper.version}, ${gzip.name}: the schema gave ${formatBytes(meter.sizeBytes)}, sealed ${formatBytes(sealedMeter.sizeBytes)}`
 }
 
 const encryption = async (ctx: RunContext): Promise<string | Pick<Check, 'state' | 'detail'>> => {

@@ -18,7 +18,7 @@ const tooLittle = (program: string): Fault =>
  */
 export async function* wholeGzip(
   compressed: Bytes,
-  plainBytes: () => Promise<number> | number,
+  plainBytes: () => Promise<number>,
   program: string,
 ): AsyncGenerator<Uint8Array> {
   let tail = Buffer.alloc(0)

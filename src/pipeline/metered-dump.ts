@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Fault } from '../errors.ts'
 import type { DumpSection, Flow, Metered, MeteredFeed } from '../ports.ts'
 import { stopped } from './flow.ts'
@@ -48,6 +49,8 @@ interface Begun {
   readonly passed: Promise<'all' | 'too little'>
   readonly stdout: Readable | undefined
 }
+
+const readersEndMs = 300
 
 const nothing: Begun = { passed: Promise.resolve('too little'), stdout: undefined }
 
@@ -134,8 +137,8 @@ export class MeteredDump implements MeteredFeed {
         onExit(end)
         return
       }
-      // Then it is no news of its own.
-      if (end.stderr.includes('could not write to output file')) await noReader
+      // Perhaps for want of a reader, whose end is then the news, and is seen at about the same time.
+      await Promise.race([noReader, pause(readersEndMs)])
       this.#fail(explain(end))
     })
     return { program, stdout: child.stdout, ended }

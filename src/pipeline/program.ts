@@ -23,7 +23,7 @@ export interface ProgramEnd {
 /** Turns a program's bad end into a sentence. Called for every end that is not exit status 0. */
 export type Explain = (end: ProgramEnd) => Fault
 
-export const isFeed = (input: Bytes | Feed | undefined): input is Feed => input !== undefined && 'into' in input
+const isFeed = (input: Bytes | Feed | undefined): input is Feed => input !== undefined && 'into' in input
 
 const stderrLimitBytes = 16 * 1024
 

@@ -1,33 +1,17 @@
 import type { Bytes, Flow, Gzip, MeteredFeed, Programs } from '../ports.ts'
 import { metered } from './copy-meter.ts'
 import { wholeAge, wholeGzip } from './lengths.ts'
-import { isFeed } from './program.ts'
 
 /** To whom the archive is sealed; none: it is stored in plain. */
 export type Recipients = readonly string[]
 
 /** SQL → gzip → age: what lies in the store. Ends normally only if each program has passed on all it was given. */
-export const seal = (
-  plain: Bytes | MeteredFeed,
-  programs: Programs,
-  gzip: Gzip,
-  recipients: Recipients,
-  flow: Flow,
-): Bytes => {
-  const compressed = wholeGzip(...compressing(plain, gzip, flow), gzip.name)
+export const seal = (plain: MeteredFeed, programs: Programs, gzip: Gzip, recipients: Recipients, flow: Flow): Bytes => {
+  const plainBytes = async (): Promise<number> => (await plain.metered).sizeBytes
+  const compressed = wholeGzip(gzip.compress(plain, flow), plainBytes, gzip.name)
   if (recipients.length === 0) return compressed
   const compressedCount = counter()
   return wholeAge(programs.encrypt(metered(compressed, compressedCount), recipients, flow), compressedCount)
-}
-
-const compressing = (
-  plain: Bytes | MeteredFeed,
-  gzip: Gzip,
-  flow: Flow,
-): [compressed: Bytes, plainBytes: () => Promise<number> | number] => {
-  if (isFeed(plain)) return [gzip.compress(plain, flow), async () => (await plain.metered).sizeBytes]
-  const count = counter()
-  return [gzip.compress(metered(plain, count), flow), () => count.sizeBytes]
 }
 
 const counter = (): { sizeBytes: number; update(chunk: Uint8Array): void } => ({

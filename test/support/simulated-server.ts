@@ -1,7 +1,6 @@
 import { Fault } from '../../src/errors.ts'
 import { newStatus } from '../../src/domain/status.ts'
 import { CopyMeter, metered } from '../../src/pipeline/copy-meter.ts'
-import { isFeed } from '../../src/pipeline/program.ts'
 import type { StateFolder } from '../../src/ports/telling.ts'
 import type {
   Flow,
@@ -110,7 +109,7 @@ const gzip: Gzip = {
   name: 'identity 1',
   compress: async function* (input) {
     let sizeBytes = 0
-    for await (const chunk of isFeed(input) ? input.bytes() : input) {
+    for await (const chunk of input.bytes()) {
       sizeBytes += chunk.byteLength
       yield chunk
     }
@@ -162,7 +161,7 @@ export const simulatedPrograms = (registry: Registry, trouble?: ServerTrouble): 
     version: '15.18',
     dump: (section) => dump(registry, section, trouble),
     whole: (_snapshotId, flow) => meteredHere((section) => dump(registry, section, trouble), flow),
-    dumpSchema: () => streamOf(trailer),
+    trial: (flow) => meteredHere(() => streamOf(trailer), flow),
   }
   return {
     dumperFor: () => Promise.resolve(dumper),

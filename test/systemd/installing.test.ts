@@ -62,6 +62,7 @@ END`)
         './README.md',
         './bin/oslrs-backup',
         './dist/chunks',
+        './dist/dump-meter.mjs',
         './dist/oslrs-backup.mjs',
         expect.stringMatching(/^\.\/node_modules\/node-linux-(x64|arm64)\/bin\/node$/),
         './package.json',
