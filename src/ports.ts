@@ -236,13 +236,11 @@ export interface MeteredFeed extends Feed {
   ended(): Promise<void>
 }
 
-/** A pg_dump that fits the server. Its streams end normally only if it exited 0. */
+/** A pg_dump that fits the server. */
 export interface Dumper {
   /** "15.18" */
   readonly version: string
-  /** One section of the dump as plain SQL, of the exported snapshot. */
-  dump(section: DumpSection, snapshotId: string, flow: Flow): Bytes
-  /** All of it, of the exported snapshot. `onMoved`: bytes so far, several times a second while they pass. */
+  /** All of the dump as plain SQL, of the exported snapshot. `onMoved`: bytes so far, several times a second while they pass. */
   whole(snapshotId: string, flow: Flow, onMoved: (bytes: number) => void): MeteredFeed
   /** All but the rows and large objects, of now: to show that it can be done. */
   trial(flow: Flow, onMoved: (bytes: number) => void): MeteredFeed

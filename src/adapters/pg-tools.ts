@@ -52,8 +52,6 @@ export class PgTools {
     const onExit = (end: ProgramEnd): void => {
       for (const line of saidLines(end)) this.#journal.warn(`pg_dump said: ${line}`)
     }
-    const run = (args: readonly string[], flow: Flow): Bytes =>
-      throughProgram(this.#call(best.call, target, args), undefined, flow, explainDump, onExit)
     // A database without an encoding of its own (SQL_ASCII) holds bytes that no conversion would survive.
     const encoding = source.encoding === 'SQL_ASCII' ? 'SQL_ASCII' : 'UTF8'
     const common = [
@@ -67,35 +65,24 @@ export class PgTools {
       `--lock-wait-timeout=${String(this.#settings.lockSeconds)}s`,
       `--dbname=${connectionString(target, { applicationName: this.#settings.applicationName })}`,
     ]
-    const sectionOf = (section: DumpSection, ...more: readonly string[]): string[] => [
-      ...common,
-      `--section=${section}`,
-      ...more,
-    ]
     const metered = (
-      argsOf: (section: DumpSection) => readonly string[],
+      more: (section: DumpSection) => readonly string[],
       flow: Flow,
       onMoved: (bytes: number) => void,
     ): MeteredDump => {
       const programs = (['pre-data', 'data', 'post-data'] as const).map((section) => ({
         section,
-        call: this.#call(best.call, target, argsOf(section)),
+        call: this.#call(best.call, target, [...common, `--section=${section}`, ...more(section)]),
         explain: explainDump,
         onExit,
       }))
       return new MeteredDump(this.#settings.meter, programs, flow, onMoved)
     }
+    const noData = ['--exclude-table-data=*.*', '--no-blobs']
     return {
       version: best.version.text,
-      dump: (section, snapshotId, flow) => run(sectionOf(section, `--snapshot=${snapshotId}`), flow),
-      whole: (snapshotId, flow, onMoved) =>
-        metered((section) => sectionOf(section, `--snapshot=${snapshotId}`), flow, onMoved),
-      trial: (flow, onMoved) =>
-        metered(
-          (section) => sectionOf(section, ...(section === 'data' ? ['--exclude-table-data=*.*', '--no-blobs'] : [])),
-          flow,
-          onMoved,
-        ),
+      whole: (snapshotId, flow, onMoved) => metered(() => [`--snapshot=${snapshotId}`], flow, onMoved),
+      trial: (flow, onMoved) => metered((section) => (section === 'data' ? noData : []), flow, onMoved),
     }
   }
 

@@ -5,7 +5,7 @@ import type { Usable } from '../domain/selection.ts'
 import { requireDumpable } from '../domain/source.ts'
 import { parseTableName } from '../domain/table-name.ts'
 import { ContentMeter, RowsMeter } from '../pipeline/content-meter.ts'
-import { CopyMeter, metered } from '../pipeline/copy-meter.ts'
+import { metered } from '../pipeline/copy-meter.ts'
 import { drained } from '../pipeline/drained.ts'
 import { startFlow, watchForStall } from '../pipeline/flow.ts'
 import type { AuditChainTail, Flow, Metered } from '../ports.ts'
@@ -56,21 +56,22 @@ export const readDatabaseContent = async (
   requireDumpable(source)
   const dumper = await database.dumperFor(source)
   return database.database.inSnapshot(ctx.stop, async (snapshot) => {
-    const meter = new CopyMeter()
     const content = new ContentMeter()
-    await flowing(ctx, 'Comparing', expectedBytes, async (flow, moved) => {
-      for (const section of ['pre-data', 'data', 'post-data'] as const) {
-        for await (const chunk of dumper.dump(section, snapshot.id, flow)) {
-          meter.update(chunk)
-          content.update(chunk)
-          moved(meter.sizeBytes)
-        }
-        meter.endOfSection(section)
+    const metered = await flowing(ctx, 'Comparing', expectedBytes, async (flow, moved) => {
+      const dump = dumper.whole(snapshot.id, flow, moved)
+      try {
+        for await (const chunk of dump.bytes()) content.update(chunk)
+        return await dump.metered
+      } catch (thrown) {
+        flow.fail(thrown)
+        throw thrown
+      } finally {
+        await dump.ended()
       }
     })
     return {
       content: content.end(),
-      metered: meter.end(),
+      metered,
       auditTail: await snapshot.auditChain(),
       pgDump: dumper.version,
     }
@@ -104,17 +105,17 @@ export const inArchivesOrder = async (
 }
 
 /** A flow with a progress line and an eye on stalls; a failure is told by its root cause. */
-const flowing = async (
+const flowing = async <T>(
   ctx: DrillContext,
   doing: string,
   expectedBytes: number | undefined,
-  work: (flow: Flow, moved: (totalBytes: number) => void) => Promise<void>,
-): Promise<void> => {
+  work: (flow: Flow, moved: (totalBytes: number) => void) => Promise<T>,
+): Promise<T> => {
   const flow = startFlow(ctx.stop)
   const stall = watchForStall(flow, ctx.stallMs)
   const progress = ctx.journal.progress(doing, expectedBytes)
   try {
-    await work(flow, (totalBytes) => {
+    return await work(flow, (totalBytes) => {
       stall.moved()
       progress.at(totalBytes)
     })

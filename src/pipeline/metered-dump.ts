@@ -167,7 +167,7 @@ export class MeteredDump implements MeteredFeed {
     }
     const stderr = heard(child.stderr)
     const ended = child.then(({ exitCode, signal }) => {
-      if (exitCode !== 0) this.#fail(meterDied(signal ?? `exit status ${String(exitCode)}`, stderr()))
+      if (exitCode !== 0) this.#fail(meterDied(signal, exitCode, stderr()))
     })
     return {
       stdout: stdin === undefined ? (child.stdout ?? undefined) : undefined,
@@ -219,8 +219,16 @@ async function* linesOf(report: Readable): AsyncGenerator<MeterLine> {
   for await (const text of createInterface({ input: report })) yield JSON.parse(text) as MeterLine
 }
 
-const meterDied = (how: string, said: string): Fault =>
-  new Fault('program-failed', `The part of oslrs-backup that counts the dump ended before its time (${how}).`, {
-    hint: 'It is worth trying again; if it was killed, the machine may have too little memory: journalctl -k',
-    cause: said,
-  })
+const meterDied = (signal: string | undefined, exitCode: number | undefined, said: string): Fault =>
+  new Fault(
+    'program-failed',
+    `The part of oslrs-backup that counts the dump ended before its time (${signal ?? `exit status ${String(exitCode)}`}).`,
+    {
+      hint:
+        signal === undefined
+          ? 'Is this installation whole? Install it again (./install.sh); if it stays, report what --verbose prints.'
+          : 'It is worth trying again; the machine may have had too little memory: journalctl -k',
+      // What node says of its own; --verbose prints it.
+      cause: new Error(said),
+    },
+  )

@@ -184,9 +184,9 @@ export const readOnDemand = <T>(make: () => T): T => {
 }
 
 /**
- * A program that has no input of ours is where the flow begins, and the slowest of it: pg_dump. It writes 4 KiB at a time. Read
- * as they come, 1 GB is 130,000 chunks and a core is busy with nothing else; left for a moment, they gather in the socket,
- * which holds about 180 KiB, and are read 64 KiB at a time (bench's README). Others would only be held up.
+ * A program that has no input of ours is where the flow begins, and the slowest of it: psql, copying a table out. It writes a
+ * row or 4 KiB at a time. Read as they come, 1 GB is 130,000 chunks and a core is busy with nothing else; left for a moment, they
+ * gather in the socket, which holds about 180 KiB, and are read 64 KiB at a time (bench's README). Others would only be held up.
  */
 const smallBytes = 16 * 1024
 const gatheringMs = 1

@@ -159,7 +159,6 @@ const meteredHere = (dumpOf: (section: DumpSection) => Bytes, flow: Flow): Meter
 export const simulatedPrograms = (registry: Registry, trouble?: ServerTrouble): Programs => {
   const dumper: Dumper = {
     version: '15.18',
-    dump: (section) => dump(registry, section, trouble),
     whole: (_snapshotId, flow) => meteredHere((section) => dump(registry, section, trouble), flow),
     trial: (flow) => meteredHere(() => streamOf(trailer), flow),
   }

@@ -122,11 +122,18 @@ describe.each(ways)('a dump that is metered %s', (_how, way) => {
     expect((await reading).message).toContain('counts the dump ended before its time (SIGKILL)')
   })
 
-  test.each<readonly [string, ProgramCall, string]>([
-    ['does not exist', { ...meter, file: '/nonexistent/node' }, '/nonexistent/node is not installed'],
-    ['has no program', { ...meter, args: ['/nonexistent/meter.mjs'] }, 'ended before its time (exit status 1)'],
-  ])('fails when the meter %s', async (_what, by, reason) => {
-    expect((await faultOf(() => collected(way(dumping({}, by))))).message).toContain(reason)
+  test.each<readonly [string, ProgramCall, string, string]>([
+    [
+      'does not exist',
+      { ...meter, file: '/nonexistent/node' },
+      '/nonexistent/node is not installed',
+      'apt-get install',
+    ],
+    ['has no program', { ...meter, args: ['/nonexistent/x.mjs'] }, 'before its time (exit status 1)', './install.sh'],
+  ])('fails when the meter %s, and says what to do', async (_what, by, reason, hint) => {
+    const fault = await faultOf(() => collected(way(dumping({}, by))))
+    expect(fault.message).toContain(reason)
+    expect(fault.hint).toContain(hint)
   })
 
   test('ends with the flow, whatever waits for whom', async () => {
