@@ -1,10 +1,11 @@
 import { describe, expect, inject, test } from 'vitest'
-import { answer, impatient, standOnBuckets } from '../support/bucket-faults.ts'
+import { answer, standOnBuckets } from '../support/bucket-faults.ts'
 import { expectSoundBucket, keysIn, type BucketSite } from '../support/buckets.ts'
 import { runAt } from '../support/faults.ts'
 import { processesOf } from '../support/faulty-programs.ts'
 import { query, urlOf } from '../support/postgres.ts'
 import type { RequestKind, S3Fault } from '../support/s3-proxy.ts'
+import { impatient } from '../support/stall.ts'
 
 /** `list`, `verify` and `restore` whose way to the bucket is harmed for a moment; harm for good is in plan-bucket. */
 
@@ -61,7 +62,7 @@ describe.each(transient)('a request of each kind %s', (_what, among, faults) => 
     ]
     const plans = kinds.flatMap(([kind, key]) => faults.map((fault, n) => ({ kind, key, nth: n + 1, fault })))
     // Twice what the store waits for, and time for its attempts on a busy machine.
-    const waits = faults.some(({ what }) => what === 'stall') ? impatient(5) : {}
+    const waits = faults.some(({ what }) => what === 'stall') ? impatient : {}
     const { ended, target } = await reading(command, { ...waits, ...ground().through(...plans) })
     expect(ended).toMatchObject({ exitCode: 0 })
     ground().proxy.expectAllFired()

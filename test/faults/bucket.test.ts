@@ -1,16 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import {
-  answer,
-  expectFailed,
-  expectSurvived,
-  expectUnharmed,
-  impatient,
-  standOnBuckets,
-} from '../support/bucket-faults.ts'
+import { answer, expectFailed, expectSurvived, expectUnharmed, standOnBuckets } from '../support/bucket-faults.ts'
 import { expectSoundBucket } from '../support/buckets.ts'
 import { endOf, runAt, send, sessionsEnd, startAt } from '../support/faults.ts'
 import { eventually, processesOf } from '../support/faulty-programs.ts'
 import type { RequestKind, S3Fault, S3FaultPlan } from '../support/s3-proxy.ts'
+import { impatient } from '../support/stall.ts'
 
 /** A run whose way to the bucket is harmed for a moment, or that is ended in the middle of it; harm for good is in plan-bucket. */
 
@@ -69,7 +63,7 @@ describe('a run survives that a request of each kind is', () => {
       { kind: 'UploadPart', nth: 2, fault: { what: 'stall', when: 'before the body' } },
       { kind: 'PutObject', key: manifest, nth: 1, fault },
     ]
-    const ended = await runAt(site, ['run', '--replace'], { ...large, ...impatient(2), ...through(...plans) })
+    const ended = await runAt(site, ['run', '--replace'], { ...large, ...impatient, ...through(...plans) })
     await expectSurvived(ground(), site, ended)
   })
 

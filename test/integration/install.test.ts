@@ -8,7 +8,12 @@ const repository = join(import.meta.dirname, '../..')
 const patience = { timeout: 300_000 }
 
 const startScript = (args: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
-  execa(join(repository, 'install.sh'), args, { env: environment, reject: false, stdin: 'ignore' })
+  execa(join(repository, 'install.sh'), args, {
+    env: environment,
+    reject: false,
+    stdin: 'ignore',
+    forceKillAfterDelay: false,
+  })
 
 /** A small try, in an environment that names a database and a store which must not be touched. */
 const startTry = (environment: Readonly<Record<string, string>> = {}) =>

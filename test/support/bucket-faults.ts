@@ -85,9 +85,6 @@ const firstBackup = async (buckets: Buckets, databaseUrl: string): Promise<First
   return { site, tags: await tagsIn(buckets, site.bucket), complete: await completeKeys(site) }
 }
 
-/** So that a stall is over soon: a request's in half of these seconds. */
-export const impatient = (seconds: number): Environment => ({ BACKUP_STALL_SECONDS: String(seconds) })
-
 export const answer = (status: number, code: string): S3Fault => ({ what: 'answer', status, code })
 
 /** After a command that succeeded: every fault has come to pass, nothing is left, and what there is, is sound. */

@@ -14,6 +14,7 @@ import { newPingServer } from './ping-server.ts'
 import { freePort } from './postgres.ts'
 import type { S3Proxy } from './s3-proxy.ts'
 import { newMute, newSmtp, type SmtpOptions } from './smtp.ts'
+import { impatient } from './stall.ts'
 import type { Proxy } from './tcp-proxy.ts'
 import type { Environment, Site } from './tool.ts'
 
@@ -26,7 +27,7 @@ export const strikeProgram = async (strike: ProgramStrike, site: Site, start: St
   const { program, harm } = strike
   const isOfServer = program === 'pg_dump' || program === 'psql'
   const harmed = isOfServer ? await harmPg(site, harm) : await harmProgram(site, program, harm)
-  const waits = typeof harm.then === 'string' && harm.then.startsWith('hang') ? { BACKUP_STALL_SECONDS: '3' } : {}
+  const waits = typeof harm.then === 'string' && harm.then.startsWith('hang') ? impatient : {}
   const ended = await endOf(start({ ...harmed.environment, ...waits }))
   return { ended, hasFired: harmed.hasFired() }
 }
@@ -34,7 +35,7 @@ export const strikeProgram = async (strike: ProgramStrike, site: Site, start: St
 /** By its number, while pg_dump waits in mid-stream. */
 const strikeMeter = async (then: 'kill' | 'hang', site: Site, start: Start): Promise<Attempted> => {
   const dump = await harmPg(site, { call: '--section=data', stream: 'output', at: midStream, then: 'wait' })
-  const running = start({ ...dump.environment, BACKUP_STALL_SECONDS: '3' })
+  const running = start({ ...dump.environment, ...(then === 'hang' ? impatient : {}) })
   await dump.firing()
   const [meter] = (await processesOf(site)).filter((line) => line.includes('/dump-meter.'))
   const hasFired = meter !== undefined && process.kill(Number.parseInt(meter), then === 'kill' ? 'SIGKILL' : 'SIGSTOP')
@@ -45,7 +46,7 @@ const strikeMeter = async (then: 'kill' | 'hang', site: Site, start: Start): Pro
 /** The command must go by the proxy. */
 export const strikeBucket = async (plans: BucketStrike, proxy: S3Proxy, start: Start): Promise<Attempted> => {
   proxy.plan(...plans)
-  const waits = plans.some(({ fault }) => fault.what.startsWith('stall')) ? { BACKUP_STALL_SECONDS: '1' } : {}
+  const waits = plans.some(({ fault }) => fault.what.startsWith('stall')) ? impatient : {}
   const ended = await endOf(start({ S3_ENDPOINT: proxy.endpoint, ...waits }))
   const hasFired = proxy.haveAllFired()
   proxy.plan()
@@ -65,7 +66,7 @@ export const strikeConnection = async (
     if (strike.then === 'cut') proxy.cut()
     else proxy.freeze()
   })
-  return { ended: await endOf(start({ BACKUP_STALL_SECONDS: '3' })), hasFired: state.hasFired }
+  return { ended: await endOf(start(strike.then === 'freeze' ? impatient : {})), hasFired: state.hasFired }
 }
 
 export const strikeMachine = async (strike: MachineStrike, site: Site, start: Start): Promise<Attempted> => {

@@ -6,9 +6,9 @@ type ConnectionFault = PlannedFault<ConnectionStrike>
 
 const running = 'systemctl status postgresql'
 const refused = told(75, 'does not answer', running)
-/** Connecting is given 10 s, and BACKUP_STALL_SECONDS are 3. */
+/** Connecting is given 10 s, and then nothing may stand still for long: support/stall.ts. */
 const silent = told(75, 'no answer within 10 s', running)
-const stalled = told(75, 'Nothing has moved for 3 s', 'BACKUP_STALL_SECONDS')
+const stalled = told(75, /Nothing has moved for \d+ s/, 'BACKUP_STALL_SECONDS')
 const leaving = (end: Told): Told => ({ ...end, leavesDatabase: true })
 const withServer: readonly Command[] = ['run', 'promote', 'prune', 'restore', 'verify']
 

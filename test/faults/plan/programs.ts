@@ -12,7 +12,7 @@ type ProgramFault = PlannedFault<ProgramStrike>
 
 const again = 'worth trying again'
 /** A program that moves nothing is waited for as long as BACKUP_STALL_SECONDS says. */
-const stalled = told(75, 'Nothing has moved for 3 s', 'BACKUP_STALL_SECONDS')
+const stalled = told(75, /Nothing has moved for \d+ s/, 'BACKUP_STALL_SECONDS')
 
 const ofDump = (
   what: string,
