@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, link, lstat, mkdir, open, opendir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { asObjectKey, type ObjectKey } from '../domain/key.ts'
 import { Fault, isErrno } from '../errors.ts'
 import { translate } from './directory-errors.ts'
+import { DigestMeter } from '../pipeline/digest-meter.ts'
 import { keepingOwnFaults } from '../pipeline/own-faults.ts'
 import type { Bytes, PutOptions, PutResult, Store, StoredObject, UnfinishedUpload } from '../ports.ts'
 
@@ -79,10 +80,13 @@ export const directoryStore = (root: string, prefix: string): Store => {
     return { sizeBytes: aside.sizeBytes, etag: null }
   }
 
-  async function* get(key: ObjectKey, start: number): AsyncGenerator<Uint8Array> {
-    const file = await open(pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW).catch((thrown: unknown) => {
+  const opened = (key: ObjectKey): Promise<FileHandle> =>
+    open(pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW).catch((thrown: unknown) => {
       throw isErrno(thrown, 'ENOENT', 'ENOTDIR') ? new Fault('no-such-backup', `There is no object ${key}.`) : thrown
     })
+
+  async function* get(key: ObjectKey, start: number): AsyncGenerator<Uint8Array> {
+    const file = await opened(key)
     try {
       const read = (position: number) => file.read(Buffer.allocUnsafe(readBytes), 0, readBytes, position)
       let position = start
@@ -121,13 +125,9 @@ export const directoryStore = (root: string, prefix: string): Store => {
       ),
     prove: (key, sent) =>
       translating(root, async () => {
-        const hash = createHash('sha256')
-        let sizeBytes = 0
-        for await (const chunk of get(key, 0)) {
-          hash.update(chunk)
-          sizeBytes += chunk.byteLength
-        }
-        if (sizeBytes !== sent.sizeBytes || hash.digest('hex') !== sent.sha256)
+        const file = await opened(key)
+        const found = await digestOf(file).finally(() => file.close())
+        if (found.sizeBytes !== sent.sizeBytes || found.sha256 !== sent.sha256)
           throw new Fault(
             'damaged',
             `Read back, ${key} is not what was written: the disk or its file system is at fault.`,
@@ -167,6 +167,17 @@ const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   )
+
+/** Through one buffer: nobody keeps what was read. */
+const digestOf = async (file: FileHandle): Promise<ReturnType<DigestMeter['end']>> => {
+  const meter = new DigestMeter()
+  const buffer = Buffer.allocUnsafeSlow(readBytes)
+  for (;;) {
+    const { bytesRead } = await file.read(buffer)
+    if (bytesRead === 0) return meter.end()
+    meter.update(buffer.subarray(0, bytesRead))
+  }
+}
 
 const writeAll = async (file: FileHandle, body: Bytes): Promise<number> => {
   let position = 0

@@ -15,7 +15,7 @@ import { get } from './download.ts'
 import { httpStatusOf, isNotFound } from './errors.ts'
 import { isStored, sizeAndTag } from './figures.ts'
 
-/** Parts on their way at once; with the one being filled, three parts are in memory. */
+/** Parts on their way at once. While there are so many none is filled, so that no more than three are ever in memory. */
 const partsInFlight = 2
 
 export const alreadyThere = (key: ObjectKey): Fault =>
@@ -26,13 +26,14 @@ export const alreadyThere = (key: ObjectKey): Fault =>
 /** See `Store.put`. A small object goes in one request, a large one in parts; each with its MD5, which the server checks. */
 export const put = async (on: Connection, key: ObjectKey, body: Bytes, options: PutOptions): Promise<PutResult> => {
   if (options.ifAbsent && (await sizeAndTag(on, key)) !== undefined) throw alreadyThere(key)
-  const slices = sliced(body, partSizeFor(options.expectedBytes))
+  const free: Buffer[] = []
+  const slices = sliced(body, partSizeFor(options.expectedBytes), free)
   try {
     const first = await slices.next()
     if (first.done === true) return await putWhole(on, key, Buffer.alloc(0), options)
     const second = await slices.next()
     if (second.done === true) return await putWhole(on, key, first.value, options)
-    return await putInParts(on, key, rejoined([first.value, second.value], slices), options)
+    return await putInParts(on, key, rejoined([first.value, second.value], slices), free, options)
   } finally {
     await slices.return(undefined)
   }
@@ -43,9 +44,13 @@ async function* rejoined(taken: readonly Buffer[], rest: AsyncGenerator<Buffer>)
   yield* rest
 }
 
-/** The body in pieces of exactly `sliceBytes`, the last one shorter. */
-async function* sliced(body: Bytes, sliceBytes: number): AsyncGenerator<Buffer, undefined> {
-  let slice = Buffer.allocUnsafe(sliceBytes)
+/**
+ * The body in pieces of exactly `sliceBytes`, the last one shorter. A piece that was sent is `free` to be filled again: new
+ * ones would be garbage of 8 MiB each, and lie about until they are collected.
+ */
+async function* sliced(body: Bytes, sliceBytes: number, free: Buffer[]): AsyncGenerator<Buffer, undefined> {
+  const another = (): Buffer => free.pop() ?? Buffer.allocUnsafeSlow(sliceBytes)
+  let slice = another()
   let filled = 0
   for await (const chunk of body) {
     for (let at = 0; at < chunk.byteLength;) {
@@ -55,8 +60,7 @@ async function* sliced(body: Bytes, sliceBytes: number): AsyncGenerator<Buffer, 
       filled += taken
       if (filled === sliceBytes) {
         yield slice
-        // The slice is on its way and not to be touched again.
-        slice = Buffer.allocUnsafe(sliceBytes)
+        slice = another()
         filled = 0
       }
     }
@@ -106,12 +110,13 @@ const putInParts = async (
   on: Connection,
   key: ObjectKey,
   slices: AsyncIterable<Buffer>,
+  free: Buffer[],
   options: PutOptions,
 ): Promise<PutResult> => {
   const upload = await begin(on, key, options.contentType)
   const requests = new AbortController()
   try {
-    const { digests, sizeBytes } = await sendParts(on, key, upload, slices, requests)
+    const { digests, sizeBytes } = await sendParts(on, key, upload, slices, free, requests)
     const tags = digests.map((digest) => digest.toString('hex'))
     const sent = { sizeBytes, etag: tagOfParts(tags) }
     if (options.ifAbsent && (await sizeAndTag(on, key)) !== undefined) throw alreadyThere(key)
@@ -137,6 +142,7 @@ const sendParts = async (
   key: ObjectKey,
   upload: string,
   slices: AsyncIterable<Buffer>,
+  free: Buffer[],
   requests: AbortController,
 ): Promise<{ digests: Buffer[]; sizeBytes: number }> => {
   const digests: Buffer[] = []
@@ -157,6 +163,7 @@ const sendParts = async (
       }),
       { abortSignal: requests.signal },
     )
+    free.push(bytes)
   }
   try {
     let number = 0
