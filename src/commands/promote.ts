@@ -67,6 +67,7 @@ const planned = async (
   const plan = planPromotion(inventory, ctx.policy, ctx.clock.now())
   if (month === undefined) return { inventory, plan }
   const ofMonth = {
+    ...plan,
     promote: plan.promote.filter((one) => one.month === month),
     held: plan.held.filter((one) => one.month === month),
   }

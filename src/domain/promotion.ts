@@ -1,6 +1,6 @@
 import { judgeDailies } from './anomaly.ts'
 import { monthOf, monthsBefore, utcDate } from './calendar.ts'
-import type { Catalog, CompleteBackup } from './catalog.ts'
+import { isComplete, type Catalog, type CompleteBackup } from './catalog.ts'
 import type { RetentionPeriods } from './freshness.ts'
 import { candidatesOf, newestSuspicious, type Judged } from './retention.ts'
 
@@ -20,6 +20,8 @@ export interface HeldPromotion extends Promotion {
 export interface PromotionPlan {
   readonly promote: readonly Promotion[]
   readonly held: readonly HeldPromotion[]
+  /** False: there is no good backup at all, so that no month could have its monthly. */
+  readonly anyGood: boolean
 }
 
 /** Which months are to be promoted: all of the policy's months that have a good daily and no complete monthly. Pure. */
@@ -43,7 +45,7 @@ export const planPromotion = ({ catalog, acks }: Judged, periods: RetentionPerio
       return { ...promotion, ...inTheWay(catalog, promotion.month) }
     })
   const isHeld = (one: Promotion | HeldPromotion): one is HeldPromotion => 'why' in one
-  return { promote: months.filter((one) => !isHeld(one)), held: months.filter(isHeld) }
+  return { promote: months.filter((one) => !isHeld(one)), held: months.filter(isHeld), anyGood: catalog.some(isComplete) }
 }
 
 /** What is there is never written over. Only a monthly whose object is missing is made anew: nothing of it is left to lose. */

@@ -105,23 +105,29 @@ const decisionJson = ({ backup, because }: Decision): Json => ({
   because,
 })
 
+const allThere = 'Every month that has a good backup has its monthly.'
+const noneGood = 'There is no good backup, so no month can have its monthly. See what there is: oslrs-backup list'
+
 export const promoteOutcome = (view: PromoteView, paint: Paint): Outcome => {
   const { plan, faults } = view
   const waiting = plan.held.some(({ needsPerson }) => needsPerson)
   const done = view.dryRun
     ? plan.promote.map(({ month, from }) => `Would make the backup of ${from.period} the monthly of ${month}.`)
     : view.promoted.map(({ month, from }) => paint.green(`The monthly of ${month} is made, from ${harmless(from)}.`))
-  const lines = [
+  const told = [
     ...done,
     ...plan.held.map(({ month, why, needsPerson }) =>
       (needsPerson ? paint.red : paint.yellow)(`No monthly of ${month}: ${harmless(why)}.`),
     ),
     ...faultLines(faults, (index) => faults[index]?.month ?? '', paint),
+  ]
+  const lines = [
+    ...(told.length > 0 ? told : [plan.anyGood ? allThere : paint.red(noneGood)]),
     ...(view.dryRun ? ['Nothing was changed.'] : []),
   ]
   return {
     exitStatus: statusOf(faults, waiting),
-    text: `${lines.length === 0 || (view.dryRun && lines.length === 1) ? 'Every month that has a good backup has its monthly.\n' : ''}${lines.map((line) => `${line}\n`).join('')}`,
+    text: lines.map((line) => `${line}\n`).join(''),
     document: {
       dryRun: view.dryRun,
       promote: plan.promote.map(({ month, from }) => ({ month, from: from.key })),

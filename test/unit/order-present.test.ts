@@ -326,7 +326,7 @@ const waiting = (month: string, day: string, why: string, needsPerson: boolean):
   needsPerson,
 })
 const promote = (plan: Partial<PromotionPlan>, more: Partial<Omit<PromoteView, 'plan'>> = {}): PromoteView => ({
-  plan: { promote: [], held: [], ...plan },
+  plan: { promote: [], held: [], anyGood: true, ...plan },
   dryRun: false,
   promoted: [],
   faults: [],
@@ -387,6 +387,11 @@ describe('promoting tells', () => {
   test.each<readonly [string, PromoteView, string]>([
     ['that nothing was to do', promote({}), allThere],
     ['of a dry run that nothing is to do', promote({}, { dryRun: true }), `${allThere}Nothing was changed.\n`],
+    [
+      'that there is no good backup of which one could be made',
+      promote({ anyGood: false }),
+      'There is no good backup, so no month can have its monthly. See what there is: oslrs-backup list\n',
+    ],
     [
       'each month that got its monthly',
       promote({ promote: [promotion('2026-02', '2026-02-01')] }, { promoted: [done] }),
