@@ -122,4 +122,4 @@ test('killed at any statement, a restore leaves the old database whole or the ne
     [database],
   )
   expect(left.map(({ datname }) => datname)).toEqual(strangers.toSorted())
-}, 600_000)
+}, 3_600_000)
