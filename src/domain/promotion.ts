@@ -45,7 +45,11 @@ export const planPromotion = ({ catalog, acks }: Judged, periods: RetentionPerio
       return { ...promotion, ...inTheWay(catalog, promotion.month) }
     })
   const isHeld = (one: Promotion | HeldPromotion): one is HeldPromotion => 'why' in one
-  return { promote: months.filter((one) => !isHeld(one)), held: months.filter(isHeld), anyGood: catalog.some(isComplete) }
+  return {
+    promote: months.filter((one) => !isHeld(one)),
+    held: months.filter(isHeld),
+    anyGood: catalog.some(isComplete),
+  }
 }
 
 /** What is there is never written over. Only a monthly whose object is missing is made anew: nothing of it is left to lose. */
