@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { daysBefore, monthOf } from '../../src/domain/calendar.ts'
 import { eventually, pathOf, processesOf } from '../support/faulty-programs.ts'
-import { dueToday, olderByThreeDays, tellKills } from '../support/kills.ts'
+import { dueToday, olderByThreeDays, tellKills, timeOfKills } from '../support/kills.ts'
 import { modelOf, plant, type Model } from '../support/planted.ts'
 import { newDatabase } from '../support/postgres.ts'
 import { completeKeys, expectSound } from '../support/soundness.ts'
@@ -92,7 +92,7 @@ const anew = async (): Promise<Site> => {
 const dayOf = (key: string): string => /(\d{4}-\d{2}-\d{2})-/.exec(key)?.[1] ?? ''
 
 describe('killed before any of its writes, it loses nothing, and the next night succeeds', () => {
-  test.each([['run'], ['promote'], ['prune']])('%s', { timeout: 3_600_000 }, async (command) => {
+  test.each([['run'], ['promote'], ['prune']])('%s', { timeout: timeOfKills(900_000) }, async (command) => {
     const counted = await anew()
     const good = await completeKeys(counted)
     const stays = good.filter((key) => dayOf(key) >= daysBefore(model.today, 6))

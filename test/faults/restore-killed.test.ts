@@ -1,7 +1,7 @@
-import { expect, inject, test } from 'vitest'
+import { expect, inject, test, vi } from 'vitest'
 import { startAt, send } from '../support/faults.ts'
 import { eventually, processesOf } from '../support/faulty-programs.ts'
-import { dueToday, tellKills } from '../support/kills.ts'
+import { dueToday, tellKills, timeOfKills } from '../support/kills.ts'
 import { newDatabase, query, urlOf } from '../support/postgres.ts'
 import { startStatementProxy, type Passing } from '../support/statement-proxy.ts'
 import { manifestsOf, newSite, runTool, withIdentity } from '../support/tool.ts'
@@ -32,6 +32,8 @@ const worthKilling = (passing: Passing, index: number): boolean => {
 }
 const isTurningPoint = ({ by, text }: Passing): boolean =>
   by === 'ours' && /^(COMMIT|CREATE DATABASE|DROP DATABASE|ALTER DATABASE|GRANT|BEGIN)/.test(text)
+
+vi.setConfig({ testTimeout: timeOfKills(600_000) })
 
 test('killed at any statement, a restore leaves the old database whole or the new one whole', async () => {
   const server = urlOf(inject('pgPort'), 'postgres')
@@ -122,4 +124,4 @@ test('killed at any statement, a restore leaves the old database whole or the ne
     [database],
   )
   expect(left.map(({ datname }) => datname)).toEqual(strangers.toSorted())
-}, 3_600_000)
+})

@@ -10,6 +10,10 @@ import { filesUnder, type Site } from './tool.ts'
 
 const day = Math.floor(Date.now() / 86_400_000)
 
+/** How long the kills of a day may take; all of them, an hour. */
+export const timeOfKills = (milliseconds: number): number =>
+  process.env['KILL_AT_EVERY'] === undefined ? milliseconds : 3_600_000
+
 /** One of several commands, another one each day; with KILL_AT_EVERY all of them. */
 export const oneOfThemToday = <T>(commands: readonly T[]): readonly T[] =>
   process.env['KILL_AT_EVERY'] === undefined ? commands.filter((_, index) => index === day % commands.length) : commands

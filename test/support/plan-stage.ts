@@ -143,11 +143,11 @@ export const expectTarget = async (target: string, command: Command, ended: Ende
 const isNoneBesides = process.env['FAULTS'] === 'and none besides'
 const isWhole = isNoneBesides || process.env['FAULTS'] === 'all'
 
-/** Of the faults that a run meets one in two is played, of the other commands that meet a fault one in three; others each day. */
-const playedToday = (meeting: readonly Command[], isRunDue: boolean): readonly Command[] => {
+/** A run plays each fault that it meets; of the others one in three, another one each day. */
+const playedToday = (meeting: readonly Command[]): readonly Command[] => {
   if (isWhole) return meeting
   const others = meeting.filter((command) => !isRun(command))
-  return [...(isRunDue ? meeting.filter(isRun) : []), ...(others.length === 0 ? [] : dueToday(others, 3))]
+  return [...meeting.filter(isRun), ...(others.length === 0 ? [] : dueToday(others, 3))]
 }
 
 /** On a stage whose store is a folder nothing goes in parts. */
@@ -162,17 +162,10 @@ export const playPlan = <Strike>(
   attempt: (strike: Strike, command: Command, stage: Stage) => Promise<Attempted>,
 ): void => {
   const tally = { met: 0, unmet: 0 }
-  const quick = faults.filter(({ isSlow }) => isWhole || isSlow !== true)
-  const runsDue = new Set(dueToday(quick, 2))
-  const played = quick.flatMap((fault) => {
-    const today = playedToday(
-      here.filter((command) => fault.met[command] !== undefined),
-      runsDue.has(fault),
-    )
-    return today.length === 0 && !isNoneBesides ? [] : [[fault.name, fault, today] as const]
-  })
-  describe.each(played)('%s', (_name, { strike, met, waitedFor = [] }, today) => {
-    test.each(today)('is met by %s', async (command) => {
+  const played = faults.filter(({ isSlow }) => isWhole || isSlow !== true)
+  describe.each(played.map((fault) => [fault.name, fault] as const))('%s', (_name, { strike, met, waitedFor = [] }) => {
+    const meeting = here.filter((command) => met[command] !== undefined)
+    test.each(playedToday(meeting))('is met by %s', async (command) => {
       const stage = await newStage(strike, command)
       const { ended, hasFired } = await attempt(strike, command, stage)
       const told = met[command]

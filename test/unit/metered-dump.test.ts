@@ -117,7 +117,7 @@ describe.each(ways)('a dump that is metered %s', (_how, way) => {
     const reading = faultOf(() => collected(way(dumped)))
     const meterOf = async (): Promise<string> =>
       (await execa('pgrep', ['-P', String(process.pid), '-f', 'dump-meter'], { reject: false })).stdout
-    await expect.poll(meterOf, { timeout: 20_000 }).not.toBe('')
+    await expect.poll(meterOf, { timeout: 5000 }).not.toBe('')
     process.kill(Number(await meterOf()), 'SIGKILL')
     expect((await reading).message).toContain('counts the dump ended before its time (SIGKILL)')
   })
@@ -140,7 +140,7 @@ describe.each(ways)('a dump that is metered %s', (_how, way) => {
     const dumped = dumping({ data: 'head -c 1000000 "$1"; sleep 0.3; head -c 1000000 "$1"; exec sleep 1000' })
     const own = new Fault('lock-lost', 'elsewhere')
     const reading = faultOf(() => collected(way(dumped)))
-    await expect.poll(() => dumped.moved.length, { timeout: 20_000 }).toBeGreaterThan(0)
+    await expect.poll(() => dumped.moved.length, { timeout: 5000 }).toBeGreaterThan(0)
     dumped.flow.fail(own)
     expect(await reading).toBe(own)
     await dumped.dump.ended()

@@ -15,7 +15,7 @@ import { get } from './download.ts'
 import { httpStatusOf, isNotFound } from './errors.ts'
 import { isStored, sizeAndTag } from './figures.ts'
 
-/** Parts on their way at once. While there are so many none is filled, so that no more than three are ever in memory. */
+/** Parts on their way at once. While there are so many none is filled, and what was sent is filled again: no more are ever in memory. */
 const partsInFlight = 2
 
 export const alreadyThere = (key: ObjectKey): Fault =>

@@ -1,4 +1,5 @@
 import type { RequestKind, S3Fault, S3FaultPlan } from '../../support/s3-proxy.ts'
+import { stallSeconds } from '../../support/stall.ts'
 import { allMeet, commands, survived, told, type Command, type Met, type PlannedFault, type Told } from './plan.ts'
 
 /** What a bucket, and the way to it, can do: the plan of test/support/s3-proxy.ts. */
@@ -17,7 +18,7 @@ const again = 'It is worth trying again'
 const failing = told(75, '(HTTP 500 InternalError)', again)
 const cut = told(75, '(the connection was cut)', again)
 const silent = told(75, '(no answer in time)', again)
-const stalled = told(75, /Nothing has moved for \d+ s/, 'BACKUP_STALL_SECONDS')
+const stalled = told(75, `Nothing has moved for ${String(stallSeconds)} s`, 'BACKUP_STALL_SECONDS')
 const forbidden = told(78, 'The key may not do what is needed', 'lists the rights')
 const expired = told(78, 'The access key has expired', 'of a key that lasts')
 const clock = told(78, 'The clock of this machine', 'timedatectl')

@@ -1,3 +1,4 @@
+import { stallSeconds } from '../../support/stall.ts'
 import { allMeet, survived, told, type Command, type PlannedFault, type Told } from './plan.ts'
 
 /** What the way to PostgreSQL can do, bound to a text that a client sends; `refused`: no server is there at all. */
@@ -8,7 +9,7 @@ const running = 'systemctl status postgresql'
 const refused = told(75, 'does not answer', running)
 /** Connecting is given 10 s, and then nothing may stand still for long: support/stall.ts. */
 const silent = told(75, 'no answer within 10 s', running)
-const stalled = told(75, /Nothing has moved for \d+ s/, 'BACKUP_STALL_SECONDS')
+const stalled = told(75, `Nothing has moved for ${String(stallSeconds)} s`, 'BACKUP_STALL_SECONDS')
 const leaving = (end: Told): Told => ({ ...end, leavesDatabase: true })
 const withServer: readonly Command[] = ['run', 'promote', 'prune', 'restore', 'verify']
 

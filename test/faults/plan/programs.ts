@@ -1,5 +1,6 @@
 import type { Harm } from '../../support/faulty-programs.ts'
 import { midStream } from '../../support/faults.ts'
+import { stallSeconds } from '../../support/stall.ts'
 import { allMeet, told, type Command, type PlannedFault, type Told } from './plan.ts'
 
 /** What a program that we start can do. The dump has 8 MB: tables `respondents` and `users`, an index `last_of_all`. */
@@ -12,7 +13,7 @@ type ProgramFault = PlannedFault<ProgramStrike>
 
 const again = 'worth trying again'
 /** A program that moves nothing is waited for as long as BACKUP_STALL_SECONDS says. */
-const stalled = told(75, /Nothing has moved for \d+ s/, 'BACKUP_STALL_SECONDS')
+const stalled = told(75, `Nothing has moved for ${String(stallSeconds)} s`, 'BACKUP_STALL_SECONDS')
 
 const ofDump = (
   what: string,
