@@ -132,6 +132,7 @@ export const promoteOutcome = (view: PromoteView, paint: Paint): Outcome => {
       dryRun: view.dryRun,
       promote: plan.promote.map(({ month, from }) => ({ month, from: from.key })),
       held: plan.held.map(({ month, from, why, needsPerson }) => ({ month, from: from.key, why, needsPerson })),
+      anyGood: plan.anyGood,
       promoted: view.promoted.map((one) => ({ ...one })),
       faults: faults.map(({ month, fault }) => ({ month, ...(faultJson(fault) as object) })),
     },

@@ -457,6 +457,7 @@ test('the document of promoting is whole', () => {
       { month: '2026-02', from: dataKey('2026-02-01') },
     ],
     held: [{ month: '2025-12', from: dataKey('2025-12-31'), why: 'there is an older one', needsPerson: false }],
+    anyGood: true,
     promoted: [done],
     faults: [{ month: '2026-01', code: 'refused', message: 'Its manifest has changed.', hint: null }],
   })
