@@ -1,5 +1,5 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { daysBefore, monthOf } from '../../src/domain/calendar.ts'
 import { standOnBuckets } from '../support/bucket-faults.ts'
 import {
@@ -16,6 +16,7 @@ import { drillSiteFor, keptSite } from '../support/drills.ts'
 import { runAt, sessionsEnd, startAt } from '../support/faults.ts'
 import { oneOfThemToday, dueToday, killWhen, listedThreeDaysLater, tellKills } from '../support/kills.ts'
 import { modelOf, plant } from '../support/planted.ts'
+import { newDatabase, query } from '../support/postgres.ts'
 import type { RequestKind, S3FaultPlan, SeenRequest } from '../support/s3-proxy.ts'
 import { completeKeys } from '../support/soundness.ts'
 import { withIdentity, type Environment } from '../support/tool.ts'
@@ -182,4 +183,39 @@ test('a drill that is killed at any of its requests leaves nothing that its next
     expect(await reportsIn(site), label).toHaveLength(reports.length + 1)
   }
   tellKills('verify', points.length, `${String(all.length)}, at ${String(requests.length)} requests`)
+}, 3_600_000)
+
+test('a restore that is killed at any of its requests leaves what was there, and its next one replaces it', async () => {
+  const site = await anew()
+  const url = await newDatabase(inject('pgPort'), { sql: 'CREATE TABLE users AS SELECT 7 AS id' })
+  const database = new URL(url).pathname.slice(1)
+  const args = ['restore', '--latest', '--confirm', '--target-db', url]
+  const ids = async () => (await query<{ id: number }>(url, 'SELECT id FROM users')).map(({ id }) => id)
+  /** What it is filling, and what it has replaced. */
+  const beside = async (what: 'restore' | 'before') => {
+    const sql = 'SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)'
+    return (await query<{ name: string }>(url, sql, [`${database}_${what}_`])).map(({ name }) => name)
+  }
+  const asBefore = async () => {
+    await query(url, 'UPDATE users SET id = 7')
+    for (const name of await beside('before')) await query(url, `DROP DATABASE ${name}`)
+  }
+  const requests = await countedRun(site, args)
+  expect(await ids()).toEqual([1])
+  const points = pointsOf(requests)
+  for (const point of points) {
+    const label = `restore, ${labelOf(point)}`
+    await asBefore()
+    await killAt(site, args, point)
+    await expectStillGood(site, kept, label)
+    expect(await ids(), label).toEqual([7])
+    expect(await beside('before'), label).toEqual([])
+
+    const next = await runAt(site, args)
+    expect(next.exitCode, `${label}: ${next.stderr}`).toBe(0)
+    expect(await ids(), label).toEqual([1])
+    expect(await beside('restore'), label).toEqual([])
+    expect(await beside('before'), label).toHaveLength(1)
+  }
+  tellKills('restore', points.length, `${String(points.length)}, at ${String(requests.length)} requests`)
 }, 3_600_000)

@@ -1,15 +1,18 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { daysBefore } from '../../src/domain/calendar.ts'
+import { dataKey } from '../support/builders.ts'
 import { copyOf, drillSiteFor, keptSite } from '../support/drills.ts'
 import { runAt, sessionsEnd, startAt } from '../support/faults.ts'
 import { eventually } from '../support/faulty-programs.ts'
-import { dueToday, killWhen, olderByThreeDays, tellKills } from '../support/kills.ts'
+import { dueToday, killWhen, olderByThreeDays, oneOfThemToday, tellKills } from '../support/kills.ts'
+import { modelOf, plant } from '../support/planted.ts'
 import { newDatabase, query } from '../support/postgres.ts'
 import { completeKeys, expectSound } from '../support/soundness.ts'
 import { startStatementProxy, type Passing, type StatementProxy } from '../support/statement-proxy.ts'
-import { filesUnder, manifestsOf, runTool, type Environment, type Site } from '../support/tool.ts'
+import { filesUnder, manifestsOf, newSite, runTool, type Environment, type Site } from '../support/tool.ts'
 
 /**
- * A night and a drill are killed at each statement, with all that they have started: before the server hears of it, and
+ * A night, a promotion, a pruning and a drill are killed at each statement, with all that they have started: before the server hears of it, and
  * of our own also when the server has answered and nobody knows. Two that are left alone tell which statements there are.
  * The store is then sound, nothing of ours is left at the server that stays, and the next one succeeds at once.
  */
@@ -33,8 +36,8 @@ interface Point {
 const labelOf = (command: string, { passing, when }: Point): string =>
   `${command}, killed ${when} ${JSON.stringify(passing)}`
 
-/** Who waits for it, a run asks every few seconds: how often, is never the same. */
-const isNowAndThen = ({ text, nth }: Passing): boolean => text.startsWith('WITH ours AS') && nth > 0
+/** Who waits for it, a command asks every few seconds beside its work: how often, and whether before its end, is never the same. */
+const isBesides = ({ text }: Passing): boolean => text.startsWith('WITH ours AS')
 
 /** Those that both runs have made. */
 const pointsOf = async (proxy: StatementProxy, counted: () => Promise<unknown>): Promise<readonly Point[]> => {
@@ -47,7 +50,7 @@ const pointsOf = async (proxy: StatementProxy, counted: () => Promise<unknown>):
   const [first = [], second = []] = passings
   const again = new Set(second.map((passing) => JSON.stringify(passing)))
   return first
-    .filter((passing) => again.has(JSON.stringify(passing)) && !isNowAndThen(passing))
+    .filter((passing) => again.has(JSON.stringify(passing)) && !isBesides(passing))
     .flatMap((passing) => [
       { passing, when: 'before' },
       ...(passing.by === 'ours' ? [{ passing, when: 'after' } as const] : []),
@@ -97,6 +100,48 @@ test(
     tellKills('run', points.length, `${String(all.length)}, at its statements`)
   },
 )
+
+describe('killed at any statement, it loses nothing, and its next one does what it would have done', () => {
+  test.each(oneOfThemToday(['promote', 'prune']))('%s', { timeout: 3_600_000 }, async (command) => {
+    const proxy = await startStatementProxy(inject('pgPort'))
+    const model = await modelOf(await newSite(databaseUrl))
+    const days = await plant(model, [40, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1])
+    // What has no monthly yet is not removed.
+    if (command === 'prune') await succeeds(model.site, ['promote'], 'before')
+    const anew = async (): Promise<Site> =>
+      withMore(await copyOf(model.site), { DATABASE_URL: portOf(databaseUrl, proxy.port) })
+    const left = { alone: [] as readonly string[] }
+    const all = await pointsOf(proxy, async () => {
+      const site = await anew()
+      await succeeds(site, [command], 'counted')
+      left.alone = await filesUnder(site.store)
+    })
+    expect(left.alone).not.toEqual(await filesUnder(model.site.store))
+    const stays = days.filter((day) => command === 'promote' || day >= daysBefore(model.today, 6))
+    const points = dueToday(all, 8)
+    for (const point of points) {
+      const label = labelOf(command, point)
+      const site = await anew()
+      await killAt(proxy, site, [command], point, label)
+      await expectSound(
+        site,
+        stays.map((day) => dataKey(day)),
+      )
+      await sessionsEnd(databaseUrl)
+      await succeeds(site, [command], label)
+      const isHalf = (name: string): boolean => name.endsWith('.unfinished')
+      const found = await filesUnder(site.store)
+      expect(
+        found.filter((name) => !isHalf(name)),
+        label,
+      ).toEqual(left.alone)
+      await olderByThreeDays(site)
+      await succeeds(site, ['prune'], label)
+      expect((await filesUnder(site.store)).filter(isHalf), label).toEqual([])
+    }
+    tellKills(command, points.length, `${String(all.length)}, at its statements`)
+  })
+})
 
 test(
   'a drill that is killed at any statement leaves nothing that its next one does not remove',

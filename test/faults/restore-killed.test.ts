@@ -3,7 +3,7 @@ import { startAt, send } from '../support/faults.ts'
 import { eventually, processesOf } from '../support/faulty-programs.ts'
 import { dueToday, tellKills, timeOfKills } from '../support/kills.ts'
 import { newDatabase, query, urlOf } from '../support/postgres.ts'
-import { startStatementProxy, type Passing } from '../support/statement-proxy.ts'
+import { startStatementProxy, type Passing, type Speaker } from '../support/statement-proxy.ts'
 import { manifestsOf, newSite, runTool, withIdentity } from '../support/tool.ts'
 
 /**
@@ -13,23 +13,13 @@ import { manifestsOf, newSite, runTool, withIdentity } from '../support/tool.ts'
  * removes what the killed one left, and nothing else.
  */
 const isOnce = new Set<string>()
-/** Of what psql and pg_dump say a part, spread over all of it; of ours everything, but what is only waited with. */
-const worthKilling = (passing: Passing, index: number): boolean => {
-  if (
-    passing.text.includes('pg_terminate_backend') ||
-    passing.text.startsWith('SELECT pid FROM') ||
-    passing.text.includes('ours.pids')
-  )
-    return false
-  switch (passing.by) {
-    case 'ours':
-      return true
-    case 'load':
-      return passing.text === 'COPY data' || index % 6 === 0
-    case 'pg_dump':
-      return index % 25 === 0
-  }
-}
+/** What is only waited with: how often, is never the same. */
+const isNowAndThen = ({ text }: Passing): boolean =>
+  text.includes('pg_terminate_backend') || text.startsWith('SELECT pid FROM') || text.includes('ours.pids')
+
+/** One in so many of a day: of what psql and pg_dump say fewer than of ours, for there is more of it. */
+const oneIn: Readonly<Record<Speaker, number>> = { ours: 4, load: 24, pg_dump: 100 }
+const speakers = ['ours', 'load', 'pg_dump'] as const
 const isTurningPoint = ({ by, text }: Passing): boolean =>
   by === 'ours' && /^(COMMIT|CREATE DATABASE|DROP DATABASE|ALTER DATABASE|GRANT|BEGIN)/.test(text)
 
@@ -74,7 +64,7 @@ test('killed at any statement, a restore leaves the old database whole or the ne
   expect(await state()).toBe('new')
   const all = proxy
     .taken()
-    .filter(worthKilling)
+    .filter((passing) => !isNowAndThen(passing))
     .filter((passing) => {
       const key = JSON.stringify(passing)
       const isNew = !isOnce.has(key)
@@ -87,11 +77,14 @@ test('killed at any statement, a restore leaves the old database whole or the ne
     ])
   expect(all.length).toBeGreaterThan(60)
   // Before each turning point and after it every time; of all others, some.
+  const others = all.filter(({ passing }) => !isTurningPoint(passing))
   const points = [
     ...all.filter(({ passing }) => isTurningPoint(passing)),
-    ...dueToday(
-      all.filter(({ passing }) => !isTurningPoint(passing)),
-      4,
+    ...speakers.flatMap((speaker) =>
+      dueToday(
+        others.filter(({ passing }) => passing.by === speaker),
+        oneIn[speaker],
+      ),
     ),
   ]
 

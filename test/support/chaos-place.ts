@@ -48,9 +48,10 @@ const metByRun = <Strike>(
 
 /** The dump of chaos has a fortieth of what the plan's has. */
 const earlier = (strike: ProgramStrike): ProgramStrike => {
-  if (strike.program === 'meter') return strike
+  const fortieth = ({ bytes }: { readonly bytes: number }) => ({ bytes: Math.floor(bytes / 40) })
+  if (strike.program === 'meter') return { ...strike, at: fortieth(strike.at) }
   const { program, harm } = strike
-  const at = harm.at !== 'end' && 'bytes' in harm.at ? { bytes: Math.floor(harm.at.bytes / 40) } : harm.at
+  const at = harm.at !== 'end' && 'bytes' in harm.at ? fortieth(harm.at) : harm.at
   return { program, harm: { ...harm, at } }
 }
 

@@ -6,7 +6,7 @@ import type { MachineStrike } from '../faults/plan/machine.ts'
 import type { Attempted } from '../faults/plan/plan.ts'
 import type { ProgramStrike } from '../faults/plan/programs.ts'
 import type { TellingStrike } from '../faults/plan/telling.ts'
-import { endOf, midStream, type startAt } from './faults.ts'
+import { endOf, type startAt } from './faults.ts'
 import { harmPg, harmProgram, processesOf } from './faulty-programs.ts'
 import { memoryGroup } from './memory-group.ts'
 import { asAt } from './other-days.ts'
@@ -23,7 +23,7 @@ import type { Environment, Site } from './tool.ts'
 type Start = (more?: Environment) => ReturnType<typeof startAt>
 
 export const strikeProgram = async (strike: ProgramStrike, site: Site, start: Start): Promise<Attempted> => {
-  if (strike.program === 'meter') return strikeMeter(strike.then, site, start)
+  if (strike.program === 'meter') return strikeMeter(strike, site, start)
   const { program, harm } = strike
   const isOfServer = program === 'pg_dump' || program === 'psql'
   const harmed = isOfServer ? await harmPg(site, harm) : await harmProgram(site, program, harm)
@@ -32,9 +32,13 @@ export const strikeProgram = async (strike: ProgramStrike, site: Site, start: St
   return { ended, hasFired: harmed.hasFired() }
 }
 
-/** By its number, while pg_dump waits in mid-stream. */
-const strikeMeter = async (then: 'kill' | 'hang', site: Site, start: Start): Promise<Attempted> => {
-  const dump = await harmPg(site, { call: '--section=data', stream: 'output', at: midStream, then: 'wait' })
+/** By its number, while pg_dump waits. */
+const strikeMeter = async (
+  { at, then }: Extract<ProgramStrike, { program: 'meter' }>,
+  site: Site,
+  start: Start,
+): Promise<Attempted> => {
+  const dump = await harmPg(site, { call: '--section=data', stream: 'output', at, then: 'wait' })
   const running = start({ ...dump.environment, ...(then === 'hang' ? impatient : {}) })
   await dump.firing()
   const [meter] = (await processesOf(site)).filter((line) => line.includes('/dump-meter.'))

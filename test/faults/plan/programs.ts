@@ -6,8 +6,8 @@ import { allMeet, told, type Command, type PlannedFault, type Told } from './pla
 /** What a program that we start can do. The dump has 8 MB: tables `respondents` and `users`, an index `last_of_all`. */
 export type ProgramStrike =
   | { readonly program: 'pg_dump' | 'psql' | 'age' | 'igzip'; readonly harm: Harm }
-  /** The process between pg_dump and igzip (src/dump-meter.ts), in mid-stream. */
-  | { readonly program: 'meter'; readonly then: 'kill' | 'hang' }
+  /** The process between pg_dump and igzip (src/dump-meter.ts). */
+  | { readonly program: 'meter'; readonly at: { readonly bytes: number }; readonly then: 'kill' | 'hang' }
 type Then = Harm['then']
 type ProgramFault = PlannedFault<ProgramStrike>
 
@@ -68,7 +68,7 @@ const dump: readonly ProgramFault[] = [
 
 const ofMeter = (then: 'kill' | 'hang', run: Told): ProgramFault => ({
   name: `the process that counts the dump ${then === 'kill' ? 'is killed' : 'hangs'}`,
-  strike: { program: 'meter', then },
+  strike: { program: 'meter', at: midStream, then },
   met: { run },
 })
 const meter: readonly ProgramFault[] = [
