@@ -4,8 +4,9 @@ import { daysBefore, monthOf } from '../../src/domain/calendar.ts'
 import { answer, standOnBuckets } from '../support/bucket-faults.ts'
 import { unfinishedIn } from '../support/buckets.ts'
 import { dataKey, manifestKey } from '../support/builders.ts'
-import { endOf, runAt, send, startAt } from '../support/faults.ts'
+import { cutSessions, endOf, monthlyIsMissing, runAt, send, startAt } from '../support/faults.ts'
 import { plant, plantedBucket } from '../support/planted.ts'
+import { impatient } from '../support/stall.ts'
 import { runTool, runToolJson } from '../support/tool.ts'
 
 /** Keeping order over a way that fails: nothing good is lost, and a night that has its manifest stays a success. */
@@ -40,6 +41,24 @@ describe('a night is a success, and tells what came after it, when', () => {
     expect(await keys()).toEqual(expect.arrayContaining(keysOf(old, model.today)))
     expect(await runTool(['promote'], environment)).toMatchObject({ exitCode: 0 })
     expect(await keys()).toEqual(expect.arrayContaining(keysOf(monthOf(old))))
+  })
+
+  test('its sessions are cut once it has its manifest: the daily waits for the next night', async () => {
+    const { model, environment, keys } = await open()
+    const month = monthOf(model.today)
+    // The first listings are those of the check and of the inventory. What is held is asked again.
+    const listing = ground().through({ kind: 'ListObjects', nth: 3, fault: { what: 'hold' } })
+    const running = runToolJson(['run'], { ...environment, ...impatient, ...listing })
+    await ground().proxy.firing()
+    await cutSessions(ground().small['DATABASE_URL'] ?? '')
+    const { exitCode, document, stderr } = await running
+    expect(exitCode, stderr).toBe(0)
+    const { after } = document as Ran
+    expect(after.promoted).toEqual([])
+    expect(after.notes.join('\n')).toMatch(monthlyIsMissing)
+    expect(await keys()).toEqual(keysOf(model.today).toSorted())
+    expect(await runTool(['promote'], environment)).toMatchObject({ exitCode: 0 })
+    expect(await keys()).toEqual(expect.arrayContaining(keysOf(month)))
   })
 
   test('the answer to a copy is lost: the monthly is made all the same', async () => {

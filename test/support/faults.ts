@@ -98,3 +98,14 @@ export const sessionsEnd = (databaseUrl: string): Promise<void> =>
     )
     return left.length === 0
   })
+
+/** As a server does that is restarted, or an administrator who ends them. */
+export const cutSessions = (databaseUrl: string): Promise<unknown> =>
+  query(
+    databaseUrl,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'oslrs-backup%' AND datname = current_database()`,
+  )
+
+/** What a night says that has its backup, and whose promotion failed. */
+export const monthlyIsMissing =
+  /(?:Promoting to monthlies failed|The monthly of \S+ was not made); the backup itself is complete\./
