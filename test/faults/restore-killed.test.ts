@@ -17,9 +17,15 @@ const isOnce = new Set<string>()
 const isNowAndThen = ({ text }: Passing): boolean =>
   text.includes('pg_terminate_backend') || text.startsWith('SELECT pid FROM') || text.includes('ours.pids')
 
-/** One in so many of a day: of what psql and pg_dump say fewer than of ours, for there is more of it. */
-const oneIn: Readonly<Record<Speaker, number>> = { ours: 4, load: 24, pg_dump: 100 }
-const speakers = ['ours', 'load', 'pg_dump'] as const
+/** How often one of its kind is killed at on a day: of what psql and pg_dump say there is much that is alike. */
+type Kind = 'rows' | Speaker
+const oneIn: readonly (readonly [Kind, number])[] = [
+  ['rows', 4],
+  ['ours', 4],
+  ['load', 24],
+  ['pg_dump', 100],
+]
+const kindOf = ({ by, text }: Passing): Kind => (text === 'COPY data' ? 'rows' : by)
 const isTurningPoint = ({ by, text }: Passing): boolean =>
   by === 'ours' && /^(COMMIT|CREATE DATABASE|DROP DATABASE|ALTER DATABASE|GRANT|BEGIN)/.test(text)
 
@@ -80,10 +86,10 @@ test('killed at any statement, a restore leaves the old database whole or the ne
   const others = all.filter(({ passing }) => !isTurningPoint(passing))
   const points = [
     ...all.filter(({ passing }) => isTurningPoint(passing)),
-    ...speakers.flatMap((speaker) =>
+    ...oneIn.flatMap(([kind, many]) =>
       dueToday(
-        others.filter(({ passing }) => passing.by === speaker),
-        oneIn[speaker],
+        others.filter(({ passing }) => kindOf(passing) === kind),
+        many,
       ),
     ),
   ]
