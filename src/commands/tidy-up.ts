@@ -21,25 +21,26 @@ export const tidyUp = async (ctx: OrderContext, course: Course): Promise<Afterma
     notes.push(sentence)
     ctx.journal.warn(sentence)
   }
-  const trying = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+  const again = (command: 'promote' | 'prune'): string => `The next run tries again; at once: oslrs-backup ${command}`
+  const trying = async <T>(what: string, command: 'promote' | 'prune', work: () => Promise<T>) => {
     try {
       return await work()
     } catch (thrown) {
-      note(`${what} failed; the backup itself is complete. ${asFault(thrown).message}`)
+      note(`${what} failed; the backup itself is complete. ${asFault(thrown).message} ${again(command)}`)
       return undefined
     }
   }
   course.enter('promote')
-  const promoted = await trying('Promoting to monthlies', () => applyPromotion(ctx))
+  const promoted = await trying('Promoting to monthlies', 'promote', () => applyPromotion(ctx))
   for (const { month, fault } of promoted?.faults ?? [])
-    note(`The monthly of ${month} was not made; the backup itself is complete. ${fault.message}`)
+    note(`The monthly of ${month} was not made; the backup itself is complete. ${fault.message} ${again('promote')}`)
   for (const { month, why, needsPerson } of promoted?.plan.held ?? [])
     if (needsPerson) note(`There is no monthly of ${month} yet: ${why}.`)
 
   course.figures({ promoted: promoted?.promoted.length ?? 0 })
 
   course.enter('prune')
-  const pruned = ctx.mayRemove ? await trying('Pruning', () => applyRetention(ctx)) : undefined
+  const pruned = ctx.mayRemove ? await trying('Pruning', 'prune', () => applyRetention(ctx)) : undefined
   for (const { key, fault } of pruned?.faults ?? []) note(`${key} was not removed. ${fault.message}`)
   if ((pruned?.plan.heldBack ?? 0) > 0)
     note(

@@ -56,6 +56,7 @@ describe('a night is a success, and tells what came after it, when', () => {
     const { after } = document as Ran
     expect(after.promoted).toEqual([])
     expect(after.notes.join('\n')).toMatch(monthlyIsMissing)
+    expect(after.notes.join('\n')).toContain('The next run tries again; at once: oslrs-backup promote')
     expect(await keys()).toEqual(keysOf(model.today).toSorted())
     expect(await runTool(['promote'], environment)).toMatchObject({ exitCode: 0 })
     expect(await keys()).toEqual(expect.arrayContaining(keysOf(month)))
