@@ -56,13 +56,19 @@ const psqlLine = ({ host, port, user, database }: RestoredView, ...statements: r
 
 const name = (database: string): string => `"${database.replaceAll('"', '""')}"`
 
-const swapBackLine = (view: RestoredView, before: string): string =>
-  psqlLine(
+/**
+ * A line for the shell. Whoever connects again between the end of its sessions and the renaming holds that up for five
+ * seconds, and then nothing was changed: it is tried three times.
+ */
+const swapBackLine = (view: RestoredView, before: string): string => {
+  const once = psqlLine(
     view,
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${view.database.replaceAll("'", "''")}'`,
     `ALTER DATABASE ${name(view.database)} RENAME TO ${name(before.replace(/_before_(?=[^_]*$)/, '_undone_'))}`,
     `ALTER DATABASE ${name(before)} RENAME TO ${name(view.database)}`,
   )
+  return `for try in 1 2 3; do ${once} && break; done`
+}
 
 const nextSteps = (view: RestoredView): string[] => [
   ...(view.before === undefined

@@ -6,6 +6,7 @@ import { newProduction, databasesBeside, settingsOf, working, type Production } 
 import { asking, newDatabase, query, urlOf } from '../support/postgres.ts'
 import { eventually } from '../support/faulty-programs.ts'
 import {
+  newFolder,
   newSite,
   runTool,
   runToolJson,
@@ -41,6 +42,20 @@ const rowsOf = async (url: string): Promise<unknown> =>
   )
 const whole = [{ respondents: 2000, submissions: 2000 }]
 const ruined = [{ respondents: 2000, submissions: 10 }]
+
+/** A PATH whose psql finds, the first time, that somebody has connected after all sessions were ended, and stays. */
+const pathWithLatecomer = async (url: string): Promise<string> => {
+  const folder = await newFolder()
+  const script = `#!/bin/bash
+PATH=/usr/bin:/bin
+[ -e '${folder}/came' ] && exec psql "$@"
+psql -q -o /dev/null -d '${url}' -c 'SELECT pg_sleep(60)' 2> /dev/null & echo $! > '${folder}/came'
+until [ "$(psql -XAtd '${url}' -c "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'")" = 1 ]; do :; done
+exec psql "\${@/*pg_terminate_backend*/SELECT 1}"
+`
+  await writeFile(join(folder, 'psql'), script, { mode: 0o755 })
+  return `${folder}:/usr/bin:/bin`
+}
 
 interface Restored {
   readonly before: string
@@ -89,7 +104,8 @@ describe('a ruined production with its application at work', () => {
     ).toEqual([{ n: 2000, t: '33s' }])
     await expect(query(production.reportUrl, 'SELECT email FROM users')).rejects.toThrow('permission denied')
 
-    await execa('bash', ['-c', swapBack])
+    const { stderr } = await execa('bash', ['-c', swapBack], { env: { PATH: await pathWithLatecomer(production.url) } })
+    expect(stderr).toContain('is being accessed by other users')
     expect(await rowsOf(production.url)).toEqual(ruined)
     expect(await databasesBeside(production)).toEqual([before.replace('_before_', '_undone_')])
 

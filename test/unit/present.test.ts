@@ -508,7 +508,7 @@ describe('restore', () => {
       'What was there before is kept as app_db_before_20260302t031500z. It holds personal data: when all is well, remove it:',
       `  ${psql} -c 'DROP DATABASE "app_db_before_20260302t031500z"'`,
       'To undo the restore, stop the application and swap back:',
-      `  ${psql} -1 -c 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\\''app_db'\\''' -c 'ALTER DATABASE "app_db" RENAME TO "app_db_undone_20260302t031500z"' -c 'ALTER DATABASE "app_db_before_20260302t031500z" RENAME TO "app_db"'`,
+      `  for try in 1 2 3; do ${psql} -1 -c 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\\''app_db'\\''' -c 'ALTER DATABASE "app_db" RENAME TO "app_db_undone_20260302t031500z"' -c 'ALTER DATABASE "app_db_before_20260302t031500z" RENAME TO "app_db"' && break; done`,
       '',
     ])
   })
