@@ -15,7 +15,7 @@ import { dataKey, manifestKey } from '../support/builders.ts'
 import { expectFault, runAt } from '../support/faults.ts'
 import { plant, plantedBucket } from '../support/planted.ts'
 import { query, urlOf } from '../support/postgres.ts'
-import type { S3Fault, S3FaultPlan } from '../support/s3-proxy.ts'
+import type { S3Fault, S3FaultPlan, SeenRequest } from '../support/s3-proxy.ts'
 import { runToolJson, type Environment } from '../support/tool.ts'
 
 /**
@@ -61,13 +61,10 @@ const elements = (object: Readonly<Record<string, string | number | undefined>>)
     .map(([name, value]) => (value === undefined ? '' : `<${name}>${String(value)}</${name}>`))
     .join('')
 
-const listingOf = (entries: readonly Entry[], more: Readonly<Record<string, string>> = {}): S3Fault => ({
-  what: 'say',
-  status: 200,
-  body: `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${elements({ Name: 'b', Prefix: 'backups/', IsTruncated: 'false', ...more })}${entries
+const pageOf = (entries: readonly Entry[], more: Readonly<Record<string, string>> = {}): string =>
+  `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${elements({ Name: 'b', Prefix: 'backups/', IsTruncated: 'false', ...more })}${entries
     .map((entry) => `<Contents>${elements({ ...entry })}</Contents>`)
-    .join('')}</ListBucketResult>`,
-})
+    .join('')}</ListBucketResult>`
 
 const entriesOf = async ({ bucket }: BucketSite): Promise<Entry[]> => {
   const { Contents = [] } = await ground().buckets.client.send(new ListObjectsV2Command({ Bucket: bucket }))
@@ -83,8 +80,10 @@ const listedAs = async (
   site: BucketSite,
   lie: Lie,
   more: Readonly<Record<string, string>> = {},
-): Promise<Environment> =>
-  ground().through({ kind: 'ListObjects', nth: 'every', fault: listingOf(lie(await entriesOf(site)), more) })
+): Promise<Environment> => {
+  const body = pageOf(lie(await entriesOf(site)), more)
+  return ground().through({ kind: 'ListObjects', nth: 'every', fault: { what: 'say', status: 200, body } })
+}
 
 const without =
   (...keys: readonly RegExp[]): Lie =>
@@ -227,6 +226,30 @@ describe('a listing', () => {
     expect(ended.stderr).toMatch(/→ (What the store lists may lag behind|See what there is: oslrs-backup list)/)
     ground().proxy.expectAllFired()
     await expectOnlyGone(site, [])
+  })
+
+  test('of 100,000 foreign keys, a page of them after the other, and of ours at its very end, is read to that', async () => {
+    const site = await bucketToChange()
+    const ours = pageOf(await entriesOf(site))
+    const foreign = (page: number): Entry[] =>
+      Array.from({ length: 1000 }, (_, n) => ({
+        Key: `backups/daily/foreign-${String(page * 1000 + n)}.sql.gz.age`,
+        LastModified: longAgo,
+        Size: 1,
+      }))
+    const body = ({ query }: SeenRequest): string => {
+      const page = Number(query.get('continuation-token') ?? '0')
+      const more = { IsTruncated: 'true', NextContinuationToken: String(page + 1) }
+      return page === 100 ? ours : pageOf(foreign(page), more)
+    }
+    const among = (): Environment =>
+      ground().through({ kind: 'ListObjects', nth: 'every', fault: { what: 'say', status: 200, body } })
+    expect(stateOf((await told(site, ['list'], among())).backups)).toEqual(await trueStates())
+    expect(ground().proxy.requests.filter(({ kind }) => kind === 'ListObjects').length).toBeGreaterThan(100)
+    const pruned = await told(site, ['prune'], among())
+    expect(pruned).toMatchObject({ exitCode: 0, faults: [] })
+    expect(pruned.removed.toSorted()).toEqual(dueKeys.toSorted())
+    await expectOnlyGone(site, dueKeys)
   })
 
   const commands = ['list', 'verify --depth stored --all', 'prune', 'promote', 'run --replace'] as const

@@ -24,7 +24,7 @@ export type S3Fault =
   /** Answered in the store's stead, with S3's XML; the request does not get there. */
   | { readonly what: 'answer'; readonly status: number; readonly code: string; readonly header?: Headers }
   /** The same, with this body: what another server would say. */
-  | { readonly what: 'say'; readonly status: number; readonly body: string | Buffer; readonly header?: Headers }
+  | { readonly what: 'say'; readonly status: number; readonly body: Body; readonly header?: Headers }
   | { readonly what: 'reset'; readonly when: 'before the body' | 'in the body' | 'after the body' }
   /** Taken and never answered. */
   | { readonly what: 'stall'; readonly when: 'before the body' | 'after the body' }
@@ -48,6 +48,7 @@ export type S3Fault =
       readonly body?: string | ((was: string) => string)
     }
 type Headers = Readonly<Record<string, string>>
+type Body = string | Buffer | ((asked: SeenRequest) => string)
 
 export interface S3FaultPlan {
   readonly kind: RequestKind
@@ -298,7 +299,8 @@ const giveInItsStead = (
   seen: SeenRequest,
   answer: ServerResponse,
 ): void => {
-  const body = Buffer.from(fault.what === 'say' ? fault.body : errorDocument(fault.code))
+  const said = fault.what === 'say' ? fault.body : errorDocument(fault.code)
+  const body = Buffer.from(typeof said === 'function' ? said(seen) : said)
   answer.writeHead(fault.status, {
     'content-type': 'application/xml',
     'content-length': body.length,
