@@ -1,14 +1,18 @@
 import type { RestorePlan } from '../domain/restore-plan.ts'
-import { rowCheckSql } from '../domain/rows.ts'
+import { passedRowCheck, rowCheckSql, type ComparedTable } from '../domain/rows.ts'
+import { parseTableName, tableNameText } from '../domain/table-name.ts'
+import { Fault } from '../errors.ts'
 import { restricted } from '../pipeline/restrict.ts'
 import type { TargetState } from '../ports/restore-server.ts'
 import { reading, type Archive } from './archive.ts'
 import { auditRestore } from './audit-restore.ts'
 import type { Chosen } from './choose.ts'
-import { compareRows } from './compare-rows.ts'
 import type { Done, RestoreContext } from './restore-context.ts'
 
-/** Into a database that is there and empty, in one transaction, which commits only what is whole and compared. */
+/**
+ * Into a database that is there and empty, in one transaction, which commits only what is whole and compared. Nothing is
+ * counted after that: an application that has waited at the door writes as soon as its tables are there.
+ */
 export const fill = (
   ctx: RestoreContext,
   backup: Chosen,
@@ -22,9 +26,27 @@ export const fill = (
       const script = restricted(sql, { oneTransaction: true, owner, isSuperuser })
       return ctx.server.load(database, inOneTransaction(script, archive), flow)
     })
-    const tables = await compareRows(ctx.server, database, archive.tables())
+    const tables = passedRowCheck(archive.tables())
+    await requireCommitted(ctx, database, tables)
     return { tables, before: undefined, notes: await auditRestore(held, backup, archive, database) }
   })
+
+/** Not on psql's word alone. All or nothing was committed: where the tables are, their rows were right. */
+const requireCommitted = async (
+  { server }: RestoreContext,
+  database: string,
+  tables: readonly ComparedTable[],
+): Promise<void> => {
+  const missing = await server.missing(
+    database,
+    tables.flatMap(({ name }) => parseTableName(name) ?? []),
+  )
+  if (missing.length === 0) return
+  throw new Fault('mismatch', 'psql ended well, and what it was to load is not there.', {
+    all: missing.map((table) => `${tableNameText(table)}: missing`),
+    hint: 'Is the psql in PATH the real one? Try again when it is: an empty target is filled, and no other is written to.',
+  })
+}
 
 /**
  * BEGIN and COMMIT are ours, not psql's --single-transaction: that one would commit at the end of its input, and a stream

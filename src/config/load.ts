@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Fault, isErrno } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { parseEnvFile } from './env-file.ts'
+import type { Guarded } from './exposed.ts'
 import { settings, type Setting, type SettingName, type Values } from './settings.ts'
 
 export const standardEnvFile = '/etc/oslrs-backup/oslrs-backup.env'
@@ -11,6 +12,8 @@ export interface Config {
   readonly values: Values
   /** Everything that must not be printed, for `redact`. */
   readonly secrets: readonly Secret[]
+  /** Where it comes from, and the keys, the store and the memory that it names. */
+  readonly guarded: Guarded
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -140,7 +143,31 @@ export const loadWhatHolds = <T>(
     }
   }
   const derived = derive(values as Values, faults)
-  return { values: values as Values, secrets, derived, faults }
+  const guarded = guardedBy(environment, { path: envFile ?? standardEnvFile, names: file }, values as Values)
+  return { values: values as Values, secrets, guarded, derived, faults }
+}
+
+const guardedBy = (
+  environment: Environment,
+  file: { readonly path: string; readonly names: Environment },
+  values: Values,
+): Guarded => {
+  const secretNames = names.filter((name) => settings[name].secret)
+  const isAbsolute = (path: string | undefined): path is string => path?.startsWith('/') === true
+  return {
+    secret: [
+      ...(secretNames.some((name) => file.names[name] !== undefined) ? [file.path] : []),
+      ...secretNames.flatMap((name) => [environment[`${name}_FILE`], file.names[`${name}_FILE`]]),
+      values.BACKUP_SIGNING_KEY_FILE,
+      values.BACKUP_AGE_IDENTITY_FILE,
+    ].filter(isAbsolute),
+    believed: [
+      file.path,
+      ...(values.BACKUP_TRUSTED_KEYS ?? []),
+      values.BACKUP_STORE_DIR,
+      values.BACKUP_STATE_DIR,
+    ].filter(isAbsolute),
+  }
 }
 
 const secretsWithin = (value: unknown): Secret[] => {

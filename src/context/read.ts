@@ -1,6 +1,7 @@
 import type { PgTools } from '../adapters/pg-tools.ts'
 import { newSessionName } from '../adapters/postgres/database.ts'
 import type { ReadContext } from '../commands/verify.ts'
+import { exposureWarnings } from '../config/exposed.ts'
 import type { Config } from '../config/load.ts'
 import type { Edge } from '../edge.ts'
 import { journalOf, policyOf, type CommonOptions } from './parts.ts'
@@ -15,6 +16,7 @@ export const readContext = async (
   vault: NamedVault,
 ): Promise<{ context: ReadContext; tools: PgTools; sessionName: string }> => {
   const journal = journalOf(edge, options, config.secrets)
+  for (const sentence of exposureWarnings(config.guarded)) journal.warn(sentence)
   const sessionName = newSessionName()
   const tools = pgToolsOf(edge, config, sessionName, journal)
   return {

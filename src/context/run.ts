@@ -4,6 +4,7 @@ import { newSessionName } from '../adapters/postgres/database.ts'
 import type { ScheduledContext } from '../commands/scheduled-run.ts'
 import type { TellContext } from '../commands/tell-context.ts'
 import { configurationWarnings, keyTablesOf, recipientsOf, required, signingKeyOf } from '../config/derive.ts'
+import { exposureWarnings } from '../config/exposed.ts'
 import { loadConfig, loadWhatHolds } from '../config/load.ts'
 import { mailSettingsOf } from '../config/mail.ts'
 import type { Edge } from '../edge.ts'
@@ -32,7 +33,7 @@ export const openTelling = async (edge: Edge, options: CommonOptions): Promise<O
       target: config.values.DATABASE_URL,
       mail,
       vault: vault === undefined ? undefined : await openVault(vault, edge.stop),
-      standing,
+      standing: [...standing, ...exposureWarnings(config.guarded)],
     }),
   }
 }
@@ -52,7 +53,10 @@ export const openRun = async (edge: Edge, options: CommonOptions): Promise<Opene
   const sessionName = newSessionName()
   const tools = pgToolsOf(edge, config, sessionName, journal)
   const openedVault = await openVault(vault, edge.stop)
-  const warnings = configurationWarnings(config.values, recipients, signingKey)
+  const warnings = [
+    ...configurationWarnings(config.values, recipients, signingKey),
+    ...exposureWarnings(config.guarded),
+  ]
   return {
     secrets: config.secrets,
     context: {

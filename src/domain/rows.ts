@@ -118,7 +118,7 @@ BEGIN
     IF pg_catalog.to_regclass(expected.name) IS NULL THEN
       differing := differing || expected.name || ' is missing; ';
     ELSE
-      EXECUTE 'SELECT count(*) FROM '
+      EXECUTE 'SELECT pg_catalog.count(*) FROM '
         || CASE WHEN (SELECT relkind FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass(expected.name)) = 'p' THEN '' ELSE 'ONLY ' END
         || expected.name INTO found;
       IF found <> expected.rows THEN
@@ -132,6 +132,12 @@ BEGIN
 END ${dollar};
 `
 }
+
+/** What `rowCheckSql` has found, where it has let the transaction pass. */
+export const passedRowCheck = (tables: readonly ManifestTable[]): ComparedTable[] =>
+  tables.flatMap(({ name, rows }) =>
+    parseTableName(name) === undefined ? [] : [{ name, expected: rows, found: rows }],
+  )
 
 const dollar = '$oslrs_backup_check$'
 /** A string literal whatever it holds; the dollar quote around it must not end early either. */

@@ -87,6 +87,8 @@ export interface RestoreServer {
   load(database: string, script: Bytes, flow: Flow): Promise<void>
   /** Rows now in each table (of partitioned ones: with their partitions), in order; null where the table does not exist. */
   countRows(database: string, tables: readonly TableName[]): Promise<readonly (number | null)[]>
+  /** Which of these do not exist. */
+  missing(database: string, tables: readonly TableName[]): Promise<readonly TableName[]>
   /**
    * Gives what is in `database` the owners and privileges that the target's things of the same names have, default
    * privileges included, and the database itself the target's settings, connection limit and comment. Returns the

@@ -1,4 +1,4 @@
-import { mkdir, readFile, readlink, rename, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readlink, rename, symlink, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
@@ -214,4 +214,62 @@ test('a link in the place of what is remembered is replaced, and what it points 
   expect(await readFile(victim, 'utf8')).toBe('precious')
   await expect(readlink(join(site.state, 'status.json'))).rejects.toThrow()
   expect(JSON.parse(await readFile(join(site.state, 'status.json'), 'utf8'))).toBeTypeOf('object')
+})
+
+describe('what every user of the machine could read or change is told, with how to mend it, and the backup is made', () => {
+  const envFile = (site: Site): string => join(site.folder, 'the.env')
+  /** In a folder that is open to all, with the password in a file. */
+  const openSite = async (): Promise<Site & { readonly args: readonly string[] }> => {
+    const site = await newSite(url)
+    await chmod(site.folder, 0o755)
+    const { DATABASE_URL = '', ...environment } = site.environment
+    await writeFile(envFile(site), `DATABASE_URL=${DATABASE_URL}\n`, { mode: 0o600 })
+    return { ...site, environment, args: ['--env-file', envFile(site)] }
+  }
+  const said = async (site: Awaited<ReturnType<typeof openSite>>): Promise<readonly string[]> => {
+    const ended = await runAt(site, ['run', ...site.args])
+    expect(ended.exitCode, ended.stderr).toBe(0)
+    const [warnings = []] = (await manifestsOf(site)).map((manifest) => manifest.warnings)
+    for (const warning of warnings) expect(ended.stdout).toContain(warning)
+    return warnings
+  }
+
+  test.each<[string, (site: Site) => string, number, string]>([
+    ['the configuration with a password, read', envFile, 0o644, 'read PATH, which holds a secret: chmod o= PATH'],
+    ['the configuration, changed', envFile, 0o602, 'change PATH, which holds a secret: chmod o= PATH'],
+    ['both', envFile, 0o606, 'read and change PATH, which holds a secret: chmod o= PATH'],
+    ['the key that signs', (site) => site.signingKeyFile, 0o604, 'read PATH, which holds a secret: chmod o= PATH'],
+    ['a trusted key, changed', (site) => site.publicKeyFile, 0o646, 'change PATH: chmod o-w PATH'],
+    ['the folder of the store, changed', (site) => site.store, 0o703, 'change PATH: chmod o-w PATH'],
+    ['what is remembered, changed', (site) => site.state, 0o757, 'change PATH: chmod o-w PATH'],
+  ])('%s', async (_what, path, mode, sentence) => {
+    const site = await openSite()
+    await chmod(path(site), mode)
+    expect(await said(site)).toEqual([`Every user of this machine can ${sentence.replaceAll('PATH', path(site))}`])
+    await expectSound(site)
+  })
+
+  test('what they may read, and what a closed folder keeps from them, is no word worth', async () => {
+    const site = await openSite()
+    await chmod(site.publicKeyFile, 0o644)
+    await chmod(site.state, 0o755)
+    expect(await said(site)).toEqual([])
+    await chmod(site.folder, 0o700)
+    for (const path of [envFile(site), site.signingKeyFile, site.store]) await chmod(path, 0o777)
+    expect(await said({ ...site, args: [...site.args, '--replace'] })).toEqual([])
+  })
+
+  test.each([
+    ['verify', '--depth', 'archive'],
+    ['restore', '--latest', '--dry-run'],
+  ])('the key that opens backups: told by %s', async (...command) => {
+    const site = await openSite()
+    expect(await said(site)).toEqual([])
+    await chmod(site.identityFile, 0o644)
+    const ended = await runTool([...command, ...site.args], withIdentity(site))
+    expect(ended.exitCode, ended.stderr).toBe(0)
+    expect(ended.stderr).toContain(
+      `Every user of this machine can read ${site.identityFile}, which holds a secret: chmod o= ${site.identityFile}`,
+    )
+  })
 })

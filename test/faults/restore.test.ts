@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { expectFault, flowingDatabase, midStream, runAt, sessionsEnd } from '../support/faults.ts'
 import { harmPg } from '../support/faulty-programs.ts'
 import { backupOf, emptyTarget, expectUntouched, kindsOfTarget, type BackedUp } from '../support/restore-targets.ts'
-import { filesUnder, withIdentity, type Environment, type Site } from '../support/tool.ts'
+import { query } from '../support/postgres.ts'
+import { filesUnder, newFolder, withIdentity, type Environment, type Site } from '../support/tool.ts'
 
 let url: string
 beforeAll(async () => {
@@ -106,4 +107,35 @@ describe('into an empty database, damage that shows only at the very end', () =>
     await sessionsEnd(target.url)
     await expectUntouched(site, target)
   })
+})
+
+/** Every psql that loads is this instead: a line of a shell, to which it is `"$@"`. */
+const loadingBy = async (line: string): Promise<Environment> => {
+  const command = join(await newFolder(), 'command')
+  await writeFile(command, `#!/bin/sh\ncase "$*" in *--file=-*) ${line} ;; *) exec "$@" ;; esac\n`, { mode: 0o755 })
+  return { BACKUP_PG_COMMAND: command }
+}
+
+test.each(kindsOfTarget.slice(0, 2))(
+  'into %s, a psql that loads nothing and says that all is well',
+  async (_what, newTarget) => {
+    const { site, restoreTo } = await backupOf(url)
+    const target = await newTarget()
+    const command = await loadingBy('cat > /dev/null')
+    const ended = await runAt(site, restoreTo(target), { ...withIdentity(site), ...command })
+    expectFault(ended, 65, 'public.respondents')
+    expect(ended.stderr).toContain('missing')
+    await expectUntouched(site, target)
+  },
+)
+
+test('into an empty database, where the application is waiting: what it writes at once is no fault of the restore', async () => {
+  const { site, restoreTo } = await backupOf(url)
+  const target = await emptyTarget()
+  // psql ends only when the application has written.
+  const write = `psql -qXd '${target.url}' -c "INSERT INTO respondents SELECT -1, 'somebody who came in'"`
+  const command = await loadingBy(`"$@" && ${write}`)
+  const ended = await runAt(site, restoreTo(target), { ...withIdentity(site), ...command })
+  expect(ended.exitCode, ended.stderr).toBe(0)
+  expect(await query(target.url, 'SELECT count(*)::int AS rows FROM respondents')).toEqual([{ rows: 40_001 }])
 })

@@ -76,6 +76,7 @@ export const restoreServer = (
       await tools.run(await tools.psql(), target, database, script, flow)
     },
     countRows: (database, tables) => inDatabase(database, (client) => countRows(client, tables)),
+    missing: (database, tables) => inDatabase(database, (client) => missing(client, tables)),
     carryRights: async (database) => {
       const rights = await inDatabase(target.database, async (client) => [
         ...(await rightsIn(await tools.schemaWithRights(target, await majorOf(client), startFlow(stop)))),
@@ -132,6 +133,15 @@ const forRestoring = async <T>(work: () => Promise<T>): Promise<T> => {
 const majorOf = async (client: pg.Client): Promise<number> => {
   const { rows } = await client.query<{ number: string }>(`SELECT current_setting('server_version_num') AS number`)
   return Math.trunc(Number(rows[0]?.number ?? '0') / 10_000)
+}
+
+const missing = async (client: pg.Client, tables: readonly TableName[]): Promise<readonly TableName[]> => {
+  const { rows } = await client.query<{ name: string }>(
+    'SELECT name FROM unnest($1::text[]) AS t (name) WHERE to_regclass(name) IS NULL',
+    [tables.map(quoteTableName)],
+  )
+  const names = new Set(rows.map(({ name }) => name))
+  return tables.filter((table) => names.has(quoteTableName(table)))
 }
 
 const countRows = async (client: pg.Client, tables: readonly TableName[]): Promise<(number | null)[]> => {
