@@ -1,5 +1,5 @@
 import { expect, inject, test, vi } from 'vitest'
-import { startAt, send } from '../support/faults.ts'
+import { send, sessionsEnd, startAt } from '../support/faults.ts'
 import { eventually, processesOf } from '../support/faulty-programs.ts'
 import { dueToday, tellKills, timeOfKills } from '../support/kills.ts'
 import { newDatabase, query, urlOf } from '../support/postgres.ts'
@@ -7,12 +7,12 @@ import { startStatementProxy, type Passing, type Speaker } from '../support/stat
 import { manifestsOf, newSite, runTool, withIdentity } from '../support/tool.ts'
 
 /**
- * A restore over a database that holds anything, killed at every step: a first one that is left alone tells which
- * statements there are; then for each of them one is begun and killed when that statement comes. What has the target's name
- * is then the old database whole, or the new one whole, and the application can log in and read; and the next restore
- * removes what the killed one left, and nothing else.
+ * A restore, killed at every step: a first one that is left alone tells which statements there are; then for each of them one
+ * is begun and killed when that statement comes. Over a database that holds anything: what has the target's name is then the
+ * old database whole, or the new one whole, the application can log in and read, and the next restore removes what the killed
+ * one left, and nothing else. Into an empty one: it is empty or whole, and an empty one can be filled at once.
  */
-const isOnce = new Set<string>()
+
 /** What is only waited with: how often, is never the same. */
 const isNowAndThen = ({ text }: Passing): boolean =>
   text.includes('pg_terminate_backend') || text.startsWith('SELECT pid FROM') || text.includes('ours.pids')
@@ -28,6 +28,36 @@ const oneIn: readonly (readonly [Kind, number])[] = [
 const kindOf = ({ by, text }: Passing): Kind => (text === 'COPY data' ? 'rows' : by)
 const isTurningPoint = ({ by, text }: Passing): boolean =>
   by === 'ours' && /^(COMMIT|CREATE DATABASE|DROP DATABASE|ALTER DATABASE|GRANT|BEGIN)/.test(text)
+
+interface Point {
+  readonly passing: Passing
+  readonly when: 'before' | 'after'
+}
+
+/** Before each statement that passed, and after each turning point. */
+const pointsOf = (passings: readonly Passing[]): readonly Point[] => {
+  const once = new Map(
+    passings.filter((passing) => !isNowAndThen(passing)).map((passing) => [JSON.stringify(passing), passing]),
+  )
+  return [...once.values()].flatMap((passing) => [
+    { passing, when: 'before' as const },
+    ...(isTurningPoint(passing) ? [{ passing, when: 'after' as const }] : []),
+  ])
+}
+
+/** Each turning point every time; of all others, some. */
+const dueOf = (all: readonly Point[]): readonly Point[] => {
+  const others = all.filter(({ passing }) => !isTurningPoint(passing))
+  return [
+    ...all.filter(({ passing }) => isTurningPoint(passing)),
+    ...oneIn.flatMap(([kind, many]) =>
+      dueToday(
+        others.filter(({ passing }) => kindOf(passing) === kind),
+        many,
+      ),
+    ),
+  ]
+}
 
 vi.setConfig({ testTimeout: timeOfKills(600_000) })
 
@@ -68,31 +98,9 @@ test('killed at any statement, a restore leaves the old database whole or the ne
   await ruin()
   expect(await start()).toMatchObject({ exitCode: 0 })
   expect(await state()).toBe('new')
-  const all = proxy
-    .taken()
-    .filter((passing) => !isNowAndThen(passing))
-    .filter((passing) => {
-      const key = JSON.stringify(passing)
-      const isNew = !isOnce.has(key)
-      isOnce.add(key)
-      return isNew
-    })
-    .flatMap((passing) => [
-      { passing, when: 'before' as const },
-      ...(isTurningPoint(passing) ? [{ passing, when: 'after' as const }] : []),
-    ])
+  const all = pointsOf(proxy.taken())
   expect(all.length).toBeGreaterThan(60)
-  // Before each turning point and after it every time; of all others, some.
-  const others = all.filter(({ passing }) => !isTurningPoint(passing))
-  const points = [
-    ...all.filter(({ passing }) => isTurningPoint(passing)),
-    ...oneIn.flatMap(([kind, many]) =>
-      dueToday(
-        others.filter(({ passing }) => kindOf(passing) === kind),
-        many,
-      ),
-    ),
-  ]
+  const points = dueOf(all)
 
   const outcomes = { old: 0, new: 0, notReached: 0 }
   for (const { passing, when } of points) {
@@ -123,4 +131,69 @@ test('killed at any statement, a restore leaves the old database whole or the ne
     [database],
   )
   expect(left.map(({ datname }) => datname)).toEqual(strangers.toSorted())
+})
+
+test('killed at any statement, a restore into an empty database leaves it empty or whole', async () => {
+  const source = await newDatabase(inject('pgPort'), {
+    sql: `CREATE TABLE users (id int PRIMARY KEY, email text); INSERT INTO users SELECT g, g || '@oyo.example' FROM generate_series(1, 3) g;
+          CREATE TABLE submissions AS SELECT g AS id FROM generate_series(1, 50) g; CREATE INDEX by_id ON submissions (id)`,
+  })
+  const site = await newSite(source)
+  expect(await runTool(['run'], site.environment)).toMatchObject({ exitCode: 0 })
+  const proxy = await startStatementProxy(inject('pgPort'))
+  const into = (url: string) => {
+    const target = urlOf(proxy.port, new URL(url).pathname.slice(1))
+    return startAt(site, ['restore', '--latest', '--target-db', target], withIdentity(site))
+  }
+  const stateOf = async (url: string): Promise<'empty' | 'whole' | 'neither'> => {
+    const [objects] = await query<{ n: number }>(
+      url,
+      `SELECT count(*)::int AS n FROM pg_class WHERE relnamespace = 'public'::regnamespace`,
+    )
+    if (objects?.n === 0) return 'empty'
+    const [found] = await query<{ users: number; submissions: number; indexes: number }>(
+      url,
+      `SELECT (SELECT count(*) FROM users)::int AS users, (SELECT count(*) FROM submissions)::int AS submissions,
+              (SELECT count(*) FROM pg_indexes WHERE schemaname = 'public')::int AS indexes`,
+    )
+    return found?.users === 3 && found.submissions === 50 && found.indexes === 2 ? 'whole' : 'neither'
+  }
+
+  const alone = await newDatabase(inject('pgPort'))
+  proxy.taken()
+  expect(await into(alone)).toMatchObject({ exitCode: 0 })
+  expect(await stateOf(alone)).toBe('whole')
+  const all = pointsOf(proxy.taken())
+  expect(all.length).toBeGreaterThan(20)
+
+  const outcomes = { empty: 0, whole: 0, notReached: 0 }
+  const points = dueOf(all)
+  for (const { passing, when } of points) {
+    const label = `killed ${when} ${JSON.stringify(passing)}`
+    const url = await newDatabase(inject('pgPort'))
+    const reached = proxy.stopAt(passing, when)
+    const running = into(url)
+    const first = await Promise.race([reached.then(() => 'reached' as const), running.then(() => 'ended' as const)])
+    if (first === 'reached') send(running, 'SIGKILL')
+    else outcomes.notReached += 1
+    await running
+    proxy.reset()
+    await eventually('the end of all children', async () => (await processesOf(site)).length === 0)
+    await sessionsEnd(url)
+    const found = await stateOf(url)
+    expect(found, label).not.toBe('neither')
+    if (found === 'neither') continue
+    outcomes[found] += 1
+    if (found === 'whole') continue
+    const next = await into(url)
+    expect(next.exitCode, `${label}: ${next.stderr}`).toBe(0)
+    expect(await stateOf(url), label).toBe('whole')
+  }
+  expect(outcomes.notReached).toBeLessThan(3)
+  expect(outcomes.empty).toBeGreaterThan(points.length / 4)
+  tellKills(
+    'restore',
+    points.length - outcomes.notReached,
+    `${String(all.length)}, at its statements, into an empty database`,
+  )
 })
