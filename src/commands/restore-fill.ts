@@ -31,7 +31,10 @@ export const fill = (
     return { tables, before: undefined, notes: await auditRestore(held, backup, archive, database) }
   })
 
-/** Not on psql's word alone. All or nothing was committed: where the tables are, their rows were right. */
+/**
+ * Not on psql's word alone: it may have been another server's. All or nothing was committed, for a COMMIT after a failed check
+ * rolls back: where the tables are, their rows were right.
+ */
 const requireCommitted = async (
   { server }: RestoreContext,
   database: string,
@@ -44,7 +47,7 @@ const requireCommitted = async (
   if (missing.length === 0) return
   throw new Fault('mismatch', 'psql ended well, and what it was to load is not there.', {
     all: missing.map((table) => `${tableNameText(table)}: missing`),
-    hint: 'Is the psql in PATH the real one? Try again when it is: an empty target is filled, and no other is written to.',
+    hint: 'Does psql reach the same server? With BACKUP_PG_COMMAND, 127.0.0.1 may be a container of its own. Look there for what was loaded, then try again.',
   })
 }
 

@@ -3,8 +3,8 @@ import { send, sessionsEnd, startAt } from '../support/faults.ts'
 import { eventually, processesOf } from '../support/faulty-programs.ts'
 import { dueToday, tellKills, timeOfKills } from '../support/kills.ts'
 import { newDatabase, query, urlOf } from '../support/postgres.ts'
-import { startStatementProxy, type Passing, type Speaker } from '../support/statement-proxy.ts'
-import { manifestsOf, newSite, runTool, withIdentity } from '../support/tool.ts'
+import { startStatementProxy, type Passing, type Speaker, type StatementProxy } from '../support/statement-proxy.ts'
+import { manifestsOf, newSite, runTool, withIdentity, type Site } from '../support/tool.ts'
 
 /**
  * A restore, killed at every step: a first one that is left alone tells which statements there are; then for each of them one
@@ -59,6 +59,23 @@ const dueOf = (all: readonly Point[]): readonly Point[] => {
   ]
 }
 
+/** Whether it came to the point; when this is over, so are all its children. */
+const killedAt = async (
+  proxy: StatementProxy,
+  site: Site,
+  { passing, when }: Point,
+  start: () => ReturnType<typeof startAt>,
+): Promise<boolean> => {
+  const reached = proxy.stopAt(passing, when)
+  const running = start()
+  const isReached = await Promise.race([reached.then(() => true), running.then(() => false)])
+  if (isReached) send(running, 'SIGKILL')
+  await running
+  proxy.reset()
+  await eventually('the end of all children', async () => (await processesOf(site)).length === 0)
+  return isReached
+}
+
 vi.setConfig({ testTimeout: timeOfKills(600_000) })
 
 test('killed at any statement, a restore leaves the old database whole or the new one whole', async () => {
@@ -105,14 +122,7 @@ test('killed at any statement, a restore leaves the old database whole or the ne
   const outcomes = { old: 0, new: 0, notReached: 0 }
   for (const { passing, when } of points) {
     await ruin()
-    const reached = proxy.stopAt(passing, when)
-    const running = start()
-    const first = await Promise.race([reached.then(() => 'reached' as const), running.then(() => 'ended' as const)])
-    if (first === 'reached') send(running, 'SIGKILL')
-    else outcomes.notReached += 1
-    await running
-    proxy.reset()
-    await eventually('the end of all children', async () => (await processesOf(site)).length === 0)
+    if (!(await killedAt(proxy, site, { passing, when }, start))) outcomes.notReached += 1
     const found = await state()
     expect(found, `killed ${when} ${JSON.stringify(passing)}`).not.toBe('neither')
     if (found !== 'neither') outcomes[found] += 1
@@ -171,14 +181,7 @@ test('killed at any statement, a restore into an empty database leaves it empty 
   for (const { passing, when } of points) {
     const label = `killed ${when} ${JSON.stringify(passing)}`
     const url = await newDatabase(inject('pgPort'))
-    const reached = proxy.stopAt(passing, when)
-    const running = into(url)
-    const first = await Promise.race([reached.then(() => 'reached' as const), running.then(() => 'ended' as const)])
-    if (first === 'reached') send(running, 'SIGKILL')
-    else outcomes.notReached += 1
-    await running
-    proxy.reset()
-    await eventually('the end of all children', async () => (await processesOf(site)).length === 0)
+    if (!(await killedAt(proxy, site, { passing, when }, () => into(url)))) outcomes.notReached += 1
     await sessionsEnd(url)
     const found = await stateOf(url)
     expect(found, label).not.toBe('neither')
