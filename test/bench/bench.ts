@@ -108,8 +108,9 @@ const show = (
   print(`\n${title}\n\n${table(lines)}\n`)
   const disturbed = measured.filter(({ timing }) => othersCores(timing) > disturbingCores).length
   const again = measured.reduce((sum, { discarded }) => sum + discarded.length, 0)
+  const mostRead = Math.max(...measured.map(({ timing }) => timing.diskReadBytes))
   print(
-    `Of ${String(measured.length)} runs that count, ${String(disturbed)} were disturbed: others used more than ${String(disturbingCores)} cores. ${String(again)} more were made again for that reason.`,
+    `Of ${String(measured.length)} runs that count, ${String(disturbed)} were disturbed: others used more than ${String(disturbingCores)} cores. ${String(again)} more were made again for that reason. Read from the disk in any of them: ${(mostRead / 1e6).toFixed(0)} MB at most.`,
   )
   return lines
 }
@@ -122,7 +123,8 @@ try {
   const { binaries, port } = server
   const [postmaster = ''] = (await readFile(join(server.folder, 'data/postmaster.pid'), 'utf8')).split('\n')
   const deadline = performance.now() + Number(asked['quiet-minutes']) * 60_000
-  const rounds: Rounds = { postmaster, rounds: roundsAsked, deadline, say }
+  const folders = [join(server.folder, 'data/base'), folder]
+  const rounds: Rounds = { postmaster, folders, rounds: roundsAsked, deadline, say }
 
   say(`Making a registry of ${String(respondents)} people.`)
   const source = await makeRegistry(server, respondents)
@@ -243,8 +245,7 @@ try {
       '',
     )
     const { under, settings: unit, end } = await asTheUnit()
-    const felt = await measureFelt(port, folder, [limit({ url: source.url, binaries }), { ...ours, under }], {
-      rounds: roundsAsked,
+    const felt = await measureFelt(port, rounds, [limit({ url: source.url, binaries }), { ...ours, under }], {
       seconds: Math.max(30, Math.round(respondents / 25_000)),
     })
     await end()

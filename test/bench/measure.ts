@@ -40,6 +40,8 @@ export interface Timing {
   readonly serverSeconds: number
   /** Of everybody else on the machine: what makes a measurement doubtful. */
   readonly othersSeconds: number
+  /** Read from the disk, by anybody: next to nothing, as all is read from the page cache. */
+  readonly diskReadBytes: number
 }
 
 /** USER_HZ, in which Linux tells processor times in /proc; the same on every architecture that matters here. */
@@ -79,10 +81,26 @@ const ticks = (postmaster: string): Ticks => {
   return { machine: machineTicks(), self: self.own, children: self.children, server: server.own + server.children }
 }
 
-/** One run, timed from its start to its end; the disk has nothing left to write from before. */
-export const time = async (contender: Measured, postmaster: string): Promise<Timing> => {
+/** /proc/vmstat: kibibytes that were read from disks. */
+export const diskReadBytes = (): number =>
+  Number(/^pgpgin (\d+)$/m.exec(readFileSync('/proc/vmstat', 'latin1'))?.[1] ?? NaN) * 1024
+
+/**
+ * Reads every file in these folders, so that a run finds them in the page cache. Without it what was read a minute ago may
+ * have gone again: some hosts take memory back that nobody uses (DAMON), and the first of a round would read for all others.
+ */
+export const warm = async (folders: readonly string[]): Promise<void> => {
+  // A server may take files away meanwhile.
+  const command = 'find "$@" -type f -print0 | xargs -0 -r cat > /dev/null 2>&1 || true'
+  await execa('bash', ['-c', command, 'warm', ...folders])
+}
+
+/** One run, timed from its start to its end; the disk has nothing left to write from before, and nothing of `folders` to read. */
+export const time = async (contender: Measured, postmaster: string, folders: readonly string[]): Promise<Timing> => {
   await contender.clean()
   await execa('sync')
+  await warm(folders)
+  const readBefore = diskReadBytes()
   const before = ticks(postmaster)
   const since = performance.now()
   await contender.start().ended
@@ -95,6 +113,7 @@ export const time = async (contender: Measured, postmaster: string): Promise<Tim
     seconds,
     clientSeconds: spent('children'),
     serverSeconds: spent('server'),
+    diskReadBytes: diskReadBytes() - readBefore,
     othersSeconds: Math.max(0, spent('machine') - spent('children') - spent('server') - spent('self')),
   }
 }

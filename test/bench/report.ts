@@ -115,15 +115,22 @@ export const factsText = ({ date, machine, versions, commit }: Facts): string =>
 
 export const feltTable = (all: readonly Felt[]): string =>
   [
-    row(['beside the application', 'p95 latency, ms: median (min–max)', 'ratio to `pg_dump`', 'transactions']),
-    row(['---', '---:', '---:', '---:']),
-    ...all.map(({ id, name, p95Ms, transactions }) => {
+    row([
+      'beside the application',
+      'p95 latency, ms: median (min–max)',
+      'ratio to `pg_dump`',
+      'transactions',
+      'read from the disk',
+    ]),
+    row(['---', '---:', '---:', '---:', '---:']),
+    ...all.map(({ id, name, p95Ms, transactions, diskReadBytes }) => {
       const reference = all.find((one) => one.id === 'limit')?.p95Ms.median ?? NaN
       return row([
         id === 'idle' ? name : `\`${name}\``,
         spreadText(p95Ms),
         two(p95Ms.median / reference),
         String(transactions),
+        megabytes(diskReadBytes),
       ])
     }),
   ].join('\n')

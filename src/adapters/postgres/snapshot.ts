@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { PostgresTarget } from '../../config/postgres-url.ts'
+import { treeOf } from '../../domain/rows.ts'
 import { quoteTableName } from '../../domain/table-name.ts'
 import { Fault } from '../../errors.ts'
 import type { AuditChainTail, Snapshot, SourceTable, TableName } from '../../ports.ts'
@@ -36,17 +37,16 @@ export const inSnapshot = async <T>(
       const tables = await lockAndFreeze(client)
       if (tables === 'changed meanwhile') continue
       const [exported] = (await client.query<{ id: string }>('SELECT pg_export_snapshot() AS id')).rows
+      const rowsOf = rowCounter(client)
+      const translated = <R>(answer: Promise<R>): Promise<R> =>
+        answer.catch((thrown: unknown) => {
+          throw translate(thrown, target)
+        })
       const result = await work({
         id: exported?.id ?? '',
         tables,
-        countRows: (names) =>
-          countRows(client, names).catch((thrown: unknown) => {
-            throw translate(thrown, target)
-          }),
-        auditChain: () =>
-          auditChain(client).catch((thrown: unknown) => {
-            throw translate(thrown, target)
-          }),
+        countRows: (names) => translated(rowsOf(names)),
+        auditChain: () => translated(auditChain(client, tables, rowsOf)),
       })
       // The transaction ends with its session.
       return result
@@ -62,7 +62,7 @@ export const inSnapshot = async <T>(
 
 const prepareSession = async (client: pg.Client, lockSeconds: number): Promise<void> => {
   await client.query(`SET lock_timeout = '${String(lockSeconds)}s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-    SET row_security = off; SET search_path = ''`)
+    SET row_security = off; SET search_path = ''; SET max_parallel_workers_per_gather = 0`)
   // Each from some version on: 14, 17.
   for (const name of ['idle_session_timeout', 'transaction_timeout'])
     await client.query(`SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = $1`, [name])
@@ -93,26 +93,40 @@ const lockAndFreeze = async (client: pg.Client): Promise<readonly ListedTable[] 
   return 'changed meanwhile'
 }
 
-const countRows = async (client: pg.Client, tables: readonly TableName[]): Promise<number[]> => {
-  const counts: number[] = []
-  for (const table of tables) {
-    const { rows } = await client.query<{ count: number }>(
-      `SELECT count(*) AS count FROM ONLY ${quoteTableName(table)}`,
-    )
-    counts.push(rows[0]?.count ?? 0)
+type RowCounter = (tables: readonly TableName[]) => Promise<number[]>
+
+/** Counts a table once, however often it is asked: in a snapshot it stays what it was. */
+const rowCounter = (client: pg.Client): RowCounter => {
+  const known = new Map<string, number>()
+  return async (tables) => {
+    const counts: number[] = []
+    for (const table of tables) {
+      const name = quoteTableName(table)
+      const count =
+        known.get(name) ??
+        (await client.query<{ count: number }>(`SELECT count(*) AS count FROM ONLY ${name}`)).rows[0]?.count ??
+        0
+      known.set(name, count)
+      counts.push(count)
+    }
+    return counts
   }
-  return counts
 }
 
-const auditChain = async (client: pg.Client): Promise<AuditChainTail | null> => {
+const auditChain = async (
+  client: pg.Client,
+  tables: readonly SourceTable[],
+  rowsOf: RowCounter,
+): Promise<AuditChainTail | null> => {
   const { rows: columns } = await client.query(
     `SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass('public.audit_logs')
        AND attname IN ('id', 'hash', 'created_at') AND NOT attisdropped`,
   )
-  if (columns.length < 3) return null
-  const { rows } = await client.query<AuditChainTail>(
-    `SELECT (SELECT count(*) FROM public.audit_logs) AS rows,
-            (SELECT hash FROM public.audit_logs ORDER BY created_at DESC, id DESC LIMIT 1) AS "tailHash"`,
-  )
-  return rows[0] ?? null
+  const tree = treeOf(tables, { schema: 'public', table: 'audit_logs' })
+  if (columns.length < 3 || tree.length === 0) return null
+  const counts = await rowsOf(tree.filter(({ holdsRows }) => holdsRows))
+  const [tail] = (
+    await client.query<{ hash: string }>('SELECT hash FROM public.audit_logs ORDER BY created_at DESC, id DESC LIMIT 1')
+  ).rows
+  return { rows: counts.reduce((sum, count) => sum + count, 0), tailHash: tail?.hash ?? null }
 }
