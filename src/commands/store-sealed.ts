@@ -41,8 +41,8 @@ export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored
     stall.moved()
     progress.at(bytes)
   })
-  // In the same snapshot, so that both speak of the same instant; and after the dump, so that the server works for us in one
-  // session at a time: two leave the application no processor of a small machine (bench's README).
+  // In the same snapshot, so that both speak of the same instant; and after the dump: a count beside a COPY leaves the
+  // application no processor of a small machine (bench's README).
   const counting = dump.metered.then(() => countKeyTables(ctx.keyTables, job.snapshot))
   counting.catch(flow.fail)
   /** Ends well, and so makes an object, only when what was counted on both sides is the same. */

@@ -1,6 +1,7 @@
 import { describe, expect, inject, test } from 'vitest'
 import { asking, newDatabase, query } from '../support/postgres.ts'
 import { expectSound } from '../support/soundness.ts'
+import { startStatementProxy } from '../support/statement-proxy.ts'
 import { manifestsOf, newSite, runTool, withIdentity } from '../support/tool.ts'
 
 /** Writes all the time, as the application does, until told to end; keeps `users` and `submissions` in step. */
@@ -64,5 +65,26 @@ describe('one instant', () => {
     await runTool(['run'], site.environment)
     const [manifest] = await manifestsOf(site)
     expect(manifest?.auditChain).toEqual({ rows: 500, tailHash: tail?.hash })
+  })
+
+  test('a table is counted once, by one process, and only when the last one was dumped: the application feels two at work at once', async () => {
+    const url = await newDatabase(inject('pgPort'), { template: inject('registryTemplate') })
+    const proxy = await startStatementProxy(inject('pgPort'))
+    const site = await newSite(url.replace(`:${String(inject('pgPort'))}/`, `:${String(proxy.port)}/`))
+    expect(await runTool(['run'], site.environment)).toMatchObject({ exitCode: 0 })
+
+    const taken = proxy.taken()
+    const lastCopy = taken.findLastIndex(({ by, text }) => by === 'pg_dump' && text.startsWith('COPY public.'))
+    const counts = taken.flatMap(({ by, text }, index) =>
+      by === 'ours' && text.startsWith('SELECT count(*) AS count FROM ONLY') ? [{ text, index }] : [],
+    )
+    expect(lastCopy).toBeGreaterThan(0)
+    expect(counts.map(({ text }) => text)).toContain('SELECT count(*) AS count FROM ONLY "public"."audit_logs"')
+    expect(new Set(counts.map(({ text }) => text)).size).toBe(counts.length)
+    expect(counts.every(({ index }) => index > lastCopy)).toBe(true)
+    expect(taken.filter(({ text }) => /count\(\*\).*audit_logs/.test(text))).toHaveLength(1)
+    expect(taken.some(({ by, text }) => by === 'ours' && text.includes('max_parallel_workers_per_gather = 0'))).toBe(
+      true,
+    )
   })
 })
