@@ -41,9 +41,9 @@ export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored
     stall.moved()
     progress.at(bytes)
   })
-  // In the same snapshot, so that both speak of the same instant; and after the dump: a count beside a COPY leaves the
-  // application no processor of a small machine (bench's README).
-  const counting = dump.metered.then(() => countKeyTables(ctx.keyTables, job.snapshot))
+  // Counted while the dump runs, in the same snapshot, so that both speak of the same instant. At once, so that the dump is not
+  // lost when that session is: from here on each pg_dump holds the snapshot by itself.
+  const counting = countKeyTables(ctx.keyTables, job.snapshot)
   counting.catch(flow.fail)
   /** Ends well, and so makes an object, only when what was counted on both sides is the same. */
   async function* sealed(): AsyncGenerator<Uint8Array> {

@@ -67,21 +67,18 @@ describe('one instant', () => {
     expect(manifest?.auditChain).toEqual({ rows: 500, tailHash: tail?.hash })
   })
 
-  test('a table is counted once, by one process, and only when the last one was dumped: the application feels two at work at once', async () => {
+  test('each table is counted once and without parallel workers: the application feels all that the server does beside the dump', async () => {
     const url = await newDatabase(inject('pgPort'), { template: inject('registryTemplate') })
     const proxy = await startStatementProxy(inject('pgPort'))
     const site = await newSite(url.replace(`:${String(inject('pgPort'))}/`, `:${String(proxy.port)}/`))
     expect(await runTool(['run'], site.environment)).toMatchObject({ exitCode: 0 })
 
     const taken = proxy.taken()
-    const lastCopy = taken.findLastIndex(({ by, text }) => by === 'pg_dump' && text.startsWith('COPY public.'))
-    const counts = taken.flatMap(({ by, text }, index) =>
-      by === 'ours' && text.startsWith('SELECT count(*) AS count FROM ONLY') ? [{ text, index }] : [],
+    const counts = taken.flatMap(({ by, text }) =>
+      by === 'ours' && text.startsWith('SELECT count(*) AS count FROM ONLY') ? [text] : [],
     )
-    expect(lastCopy).toBeGreaterThan(0)
-    expect(counts.map(({ text }) => text)).toContain('SELECT count(*) AS count FROM ONLY "public"."audit_logs"')
-    expect(new Set(counts.map(({ text }) => text)).size).toBe(counts.length)
-    expect(counts.every(({ index }) => index > lastCopy)).toBe(true)
+    expect(counts).toContain('SELECT count(*) AS count FROM ONLY "public"."audit_logs"')
+    expect(new Set(counts).size).toBe(counts.length)
     expect(taken.filter(({ text }) => /count\(\*\).*audit_logs/.test(text))).toHaveLength(1)
     expect(taken.some(({ by, text }) => by === 'ours' && text.includes('max_parallel_workers_per_gather = 0'))).toBe(
       true,
