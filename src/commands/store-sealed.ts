@@ -41,8 +41,8 @@ export const storeSealed = async (ctx: RunContext, job: Sealing): Promise<Stored
     stall.moved()
     progress.at(bytes)
   })
-  // Counted while the dump runs, in the same snapshot, so that both speak of the same instant. At once, so that the dump is not
-  // lost when that session is: from here on each pg_dump holds the snapshot by itself.
+  // In the same snapshot, so that both speak of the same instant. At once: when it is over, and each pg_dump has the snapshot,
+  // the dump no longer depends on this session.
   const counting = countKeyTables(ctx.keyTables, job.snapshot)
   counting.catch(flow.fail)
   /** Ends well, and so makes an object, only when what was counted on both sides is the same. */
