@@ -154,8 +154,11 @@ export interface Snapshot {
   /** For `pg_dump --snapshot`. */
   readonly id: string
   readonly tables: readonly SourceTable[]
-  /** Rows of each of these tables alone (`ONLY`), in the snapshot. Throws `rights` when row security hides rows. */
-  countRows(tables: readonly TableName[]): Promise<readonly number[]>
+  /**
+   * Rows of this table and of all below it in its tree, in the snapshot; undefined: there is no such table. What was counted
+   * once is not counted again. Throws `rights` when row security hides rows.
+   */
+  countRows(table: TableName): Promise<number | undefined>
   /** Row count and last hash of the application's audit chain; null where there is none. */
   auditChain(): Promise<AuditChainTail | null>
 }

@@ -1,4 +1,4 @@
-import { requireSameRows, tableCountsOf, treeOf, type KeyTableCount } from '../domain/rows.ts'
+import { requireSameRows, tableCountsOf, type KeyTableCount } from '../domain/rows.ts'
 import type { ObjectKey } from '../domain/key.ts'
 import type { Manifest } from '../domain/manifest.ts'
 import { tableNameText } from '../domain/table-name.ts'
@@ -110,10 +110,8 @@ const countKeyTables = async (
 ): Promise<{ readonly counts: readonly KeyTableCount[]; readonly auditChain: AuditChainTail | null }> => {
   const counts: KeyTableCount[] = []
   for (const name of keyTables) {
-    const tree = treeOf(snapshot.tables, name)
-    if (tree.length === 0) continue
-    const rows = await snapshot.countRows(tree.filter((table) => table.holdsRows))
-    counts.push({ ...name, rows: rows.reduce((sum, count) => sum + count, 0) })
+    const rows = await snapshot.countRows(name)
+    if (rows !== undefined) counts.push({ ...name, rows })
   }
   return { counts, auditChain: await snapshot.auditChain() }
 }

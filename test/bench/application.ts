@@ -1,12 +1,10 @@
 import { execa } from 'execa'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { query, urlOf } from '../support/postgres.ts'
 import { diskReadBytes, warm, type Measured } from './measure.ts'
 import { spread, type Spread } from './report.ts'
-import type { Rounds } from './rounds.ts'
 
 /** Transactions a second of pgbench's usual kind (TPC-B), far from all that the server could do. */
 const transactionsPerSecond = 100
@@ -25,6 +23,12 @@ export interface Felt {
 /** What runs beside the application, and by way of what it is started. */
 export type FeltWork = Measured & { readonly under?: readonly string[] }
 
+/** Where logs go, and what is read before each round: see `warm`. */
+interface Place {
+  readonly folder: string
+  readonly warmed: readonly string[]
+}
+
 const percentile95 = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.ceil(values.length * 0.95) - 1] ?? NaN
 
@@ -34,9 +38,9 @@ const percentile95 = (values: readonly number[]): number =>
  */
 export const measureFelt = async (
   port: number,
-  { rounds, folders }: Pick<Rounds, 'rounds' | 'folders'>,
+  place: Place,
   all: readonly FeltWork[],
-  { seconds }: { readonly seconds: number },
+  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
 ): Promise<readonly Felt[]> => {
   await query(urlOf(port, 'postgres'), 'CREATE DATABASE application')
   const url = urlOf(port, 'application')
@@ -51,7 +55,7 @@ export const measureFelt = async (
   for (let round = 0; round < rounds; round++)
     for (const one of [idle, ...all]) {
       await one.clean()
-      const { latencies, read } = await latenciesDuring(url, folders, one, seconds)
+      const { latencies, read } = await latenciesDuring(url, place, one, seconds)
       const { p95, transactions, diskReadBytes } = found.get(one.id) ?? nothingYet
       found.set(one.id, {
         p95: [...p95, percentile95(latencies)],
@@ -69,18 +73,18 @@ const nothingYet = { p95: [], transactions: 0, diskReadBytes: 0 }
 
 const latenciesDuring = async (
   url: string,
-  folders: readonly string[],
+  { folder, warmed }: Place,
   { start, under }: FeltWork,
   seconds: number,
 ): Promise<{ readonly latencies: readonly number[]; readonly read: number }> => {
-  const logs = await mkdtemp(join(tmpdir(), 'oslrs-pgbench-'))
+  const logs = await mkdtemp(join(folder, 'pgbench-'))
   const rate = String(transactionsPerSecond)
   const application = execa(
     'pgbench',
     ['-n', '-c', String(clients), '-j', '1', '-R', rate, '-T', String(seconds), '-l', url],
     { cwd: logs, stdin: 'ignore' },
   )
-  await Promise.all([pause(2000), warm(folders)])
+  await Promise.all([pause(2000), warm(warmed)])
   const readBefore = diskReadBytes()
   const from = Date.now()
   await start(under).ended

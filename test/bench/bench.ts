@@ -123,8 +123,8 @@ try {
   const { binaries, port } = server
   const [postmaster = ''] = (await readFile(join(server.folder, 'data/postmaster.pid'), 'utf8')).split('\n')
   const deadline = performance.now() + Number(asked['quiet-minutes']) * 60_000
-  const folders = [join(server.folder, 'data/base'), folder]
-  const rounds: Rounds = { postmaster, folders, rounds: roundsAsked, deadline, say }
+  const warmed = [join(server.folder, 'data/base'), folder]
+  const rounds: Rounds = { postmaster, warmed, rounds: roundsAsked, deadline, say }
 
   say(`Making a registry of ${String(respondents)} people.`)
   const source = await makeRegistry(server, respondents)
@@ -245,9 +245,15 @@ try {
       '',
     )
     const { under, settings: unit, end } = await asTheUnit()
-    const felt = await measureFelt(port, rounds, [limit({ url: source.url, binaries }), { ...ours, under }], {
-      seconds: Math.max(30, Math.round(respondents / 25_000)),
-    })
+    const felt = await measureFelt(
+      port,
+      { folder, warmed },
+      [limit({ url: source.url, binaries }), { ...ours, under }],
+      {
+        rounds: roundsAsked,
+        seconds: Math.max(30, Math.round(respondents / 25_000)),
+      },
+    )
     await end()
     print(`\nThe application beside it (as the unit: ${unit})\n\n${feltTable(felt)}\n`)
     await keep('application', { unit, felt })

@@ -89,17 +89,17 @@ export const diskReadBytes = (): number =>
  * Reads every file in these folders, so that a run finds them in the page cache. Without it what was read a minute ago may
  * have gone again: some hosts take memory back that nobody uses (DAMON), and the first of a round would read for all others.
  */
-export const warm = async (folders: readonly string[]): Promise<void> => {
+export const warm = async (warmed: readonly string[]): Promise<void> => {
   // A server may take files away meanwhile.
   const command = 'find "$@" -type f -print0 | xargs -0 -r cat > /dev/null 2>&1 || true'
-  await execa('bash', ['-c', command, 'warm', ...folders])
+  await execa('bash', ['-c', command, 'warm', ...warmed])
 }
 
-/** One run, timed from its start to its end; the disk has nothing left to write from before, and nothing of `folders` to read. */
-export const time = async (contender: Measured, postmaster: string, folders: readonly string[]): Promise<Timing> => {
+/** One run, timed from its start to its end; the disk has nothing left to write from before, and nothing of `warmed` to read. */
+export const time = async (contender: Measured, postmaster: string, warmed: readonly string[]): Promise<Timing> => {
   await contender.clean()
   await execa('sync')
-  await warm(folders)
+  await warm(warmed)
   const readBefore = diskReadBytes()
   const before = ticks(postmaster)
   const since = performance.now()

@@ -22,13 +22,13 @@ const untilQuiet = async (deadline: number): Promise<void> => {
 export const timeInQuiet = async (
   contender: Measured,
   postmaster: string,
-  folders: readonly string[],
+  warmed: readonly string[],
   deadline: number,
 ): Promise<{ readonly timing: Timing; readonly discarded: readonly Timing[] }> => {
   const discarded: Timing[] = []
   for (;;) {
     await untilQuiet(deadline)
-    const timing = await time(contender, postmaster, folders)
+    const timing = await time(contender, postmaster, warmed)
     if (othersCores(timing) <= disturbingCores || performance.now() > deadline) return { timing, discarded }
     discarded.push(timing)
   }

@@ -67,6 +67,20 @@ describe('one instant', () => {
     expect(manifest?.auditChain).toEqual({ rows: 500, tailHash: tail?.hash })
   })
 
+  test('the rows of an audit chain in partitions are those of all of them', async () => {
+    const url = await newDatabase(inject('pgPort'), {
+      sql: `CREATE TABLE audit_logs (id int, hash text, created_at timestamptz) PARTITION BY RANGE (created_at);
+            CREATE TABLE audit_logs_25 PARTITION OF audit_logs FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+            CREATE TABLE audit_logs_26 PARTITION OF audit_logs FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+            INSERT INTO audit_logs SELECT g, 'hash ' || g, timestamptz '2025-12-30' + g * interval '1 day' FROM generate_series(1, 9) g;`,
+    })
+    const site = await newSite(url)
+    expect(await runTool(['run'], site.environment)).toMatchObject({ exitCode: 0 })
+    const [manifest] = await manifestsOf(site)
+    expect(manifest?.auditChain).toEqual({ rows: 9, tailHash: 'hash 9' })
+    expect(manifest?.keyTables).toEqual([{ name: 'public.audit_logs', rows: 9 }])
+  })
+
   test('each table is counted once and without parallel workers: the application feels all that the server does beside the dump', async () => {
     const url = await newDatabase(inject('pgPort'), { template: inject('registryTemplate') })
     const proxy = await startStatementProxy(inject('pgPort'))

@@ -87,8 +87,7 @@ const source: SourceDatabase = {
 const snapshotOf = (registry: Registry): Snapshot => ({
   id: 'snapshot',
   tables: registry.tables().map(({ name }) => ({ schema: 'public', table: name, holdsRows: true, parents: [] })),
-  countRows: (asked) =>
-    Promise.resolve(asked.map(({ table }) => registry.tables().find(({ name }) => name === table)?.rows ?? 0)),
+  countRows: ({ table }) => Promise.resolve(registry.tables().find(({ name }) => name === table)?.rows),
   auditChain: () => Promise.resolve(null),
 })
 

@@ -3,7 +3,7 @@ import type { PostgresTarget } from '../../config/postgres-url.ts'
 import { treeOf } from '../../domain/rows.ts'
 import { quoteTableName } from '../../domain/table-name.ts'
 import { Fault } from '../../errors.ts'
-import type { AuditChainTail, Snapshot, SourceTable, TableName } from '../../ports.ts'
+import type { AuditChainTail, Snapshot, SourceTable } from '../../ports.ts'
 import { sqlState, translate, withClient } from './connect.ts'
 import { userRelations } from './inspect.ts'
 
@@ -37,7 +37,7 @@ export const inSnapshot = async <T>(
       const tables = await lockAndFreeze(client)
       if (tables === 'changed meanwhile') continue
       const [exported] = (await client.query<{ id: string }>('SELECT pg_export_snapshot() AS id')).rows
-      const rowsOf = rowCounter(client)
+      const countRows = rowCounter(client, tables)
       const translated = <R>(answer: Promise<R>): Promise<R> =>
         answer.catch((thrown: unknown) => {
           throw translate(thrown, target)
@@ -45,8 +45,8 @@ export const inSnapshot = async <T>(
       const result = await work({
         id: exported?.id ?? '',
         tables,
-        countRows: (names) => translated(rowsOf(names)),
-        auditChain: () => translated(auditChain(client, tables, rowsOf)),
+        countRows: (table) => translated(countRows(table)),
+        auditChain: () => translated(auditChain(client, countRows)),
       })
       // The transaction ends with its session.
       return result
@@ -93,40 +93,37 @@ const lockAndFreeze = async (client: pg.Client): Promise<readonly ListedTable[] 
   return 'changed meanwhile'
 }
 
-type RowCounter = (tables: readonly TableName[]) => Promise<number[]>
-
-/** Counts a table once, however often it is asked: in a snapshot it stays what it was. */
-const rowCounter = (client: pg.Client): RowCounter => {
-  const known = new Map<string, number>()
-  return async (tables) => {
-    const counts: number[] = []
-    for (const table of tables) {
-      const name = quoteTableName(table)
-      const count =
-        known.get(name) ??
-        (await client.query<{ count: number }>(`SELECT count(*) AS count FROM ONLY ${name}`)).rows[0]?.count ??
-        0
-      known.set(name, count)
-      counts.push(count)
+const rowCounter = (client: pg.Client, tables: readonly SourceTable[]): Snapshot['countRows'] => {
+  const known = new Map<SourceTable, number>()
+  const countAlone = async (table: SourceTable): Promise<number> => {
+    const { rows } = await client.query<{ count: number }>(
+      `SELECT count(*) AS count FROM ONLY ${quoteTableName(table)}`,
+    )
+    return rows[0]?.count ?? 0
+  }
+  return async (root) => {
+    const tree = treeOf(tables, root)
+    if (tree.length === 0) return undefined
+    let sum = 0
+    for (const table of tree.filter(({ holdsRows }) => holdsRows)) {
+      const count = known.get(table) ?? (await countAlone(table))
+      known.set(table, count)
+      sum += count
     }
-    return counts
+    return sum
   }
 }
 
-const auditChain = async (
-  client: pg.Client,
-  tables: readonly SourceTable[],
-  rowsOf: RowCounter,
-): Promise<AuditChainTail | null> => {
+const auditChain = async (client: pg.Client, countRows: Snapshot['countRows']): Promise<AuditChainTail | null> => {
   const { rows: columns } = await client.query(
     `SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass('public.audit_logs')
        AND attname IN ('id', 'hash', 'created_at') AND NOT attisdropped`,
   )
-  const tree = treeOf(tables, { schema: 'public', table: 'audit_logs' })
-  if (columns.length < 3 || tree.length === 0) return null
-  const counts = await rowsOf(tree.filter(({ holdsRows }) => holdsRows))
+  if (columns.length < 3) return null
+  const rows = await countRows({ schema: 'public', table: 'audit_logs' })
+  if (rows === undefined) return null
   const [tail] = (
     await client.query<{ hash: string }>('SELECT hash FROM public.audit_logs ORDER BY created_at DESC, id DESC LIMIT 1')
   ).rows
-  return { rows: counts.reduce((sum, count) => sum + count, 0), tailHash: tail?.hash ?? null }
+  return { rows, tailHash: tail?.hash ?? null }
 }
